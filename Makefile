@@ -1,0 +1,54 @@
+# make demo: see it work.  make test: what CI runs.  make install: only .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --all-extras pyproject.toml
+
+.PHONY: demo test install lint types imports pytest bench requirements clean
+
+demo: .venv/runtime
+	$(BIN)/sosie demo
+
+test: .venv/dev lint types imports pytest
+
+install: .venv/runtime
+
+.venv/bin/uv: requirements/bootstrap.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Sosie needs Python 3.11 to 3.13, this is %d.%d. Run: make PYTHON=python3.12 …" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	touch $@
+
+.venv/runtime: requirements/runtime.txt pyproject.toml | .venv/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev: requirements/dev.txt .venv/runtime
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	touch $@
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+imports: .venv/dev
+	$(BIN)/lint-imports
+
+pytest: .venv/dev
+	$(BIN)/pytest
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+requirements: .venv/bin/uv
+	$(COMPILE) --output-file requirements/runtime.txt
+	$(COMPILE) --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make requirements" --constraints requirements/dev.txt --output-file requirements/bootstrap.txt -
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,1 @@
+"""One video in, zero or more cases out."""

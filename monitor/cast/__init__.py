@@ -1,0 +1,1 @@
+"""The fictional cast: people nobody is, drawn from a seed, for the demo and the tests."""

@@ -1,0 +1,1 @@
+"""Signals and matches in, a risk and its reasons out. Pure functions."""

@@ -1,0 +1,143 @@
+"""Every error Sosie raises on purpose. The root and its rules: `indexes.errors`.
+
+An error for a person at three in the morning: the thing, the reason, the next step. Codes are stable:
+they stand in `--json`, in metrics and, later, in dead letters.
+"""
+
+from __future__ import annotations
+
+from indexes.errors import IndexCorrupt, PermanentError, SosieError, SpaceMismatch, TransientError
+
+__all__ = [
+    "BlockedAddress",
+    "ConfigError",
+    "DatabaseBusy",
+    "DatabaseError",
+    "DecoderDied",
+    "DecoderTimeout",
+    "FetchFailed",
+    "FetchRefused",
+    "HomeBusy",
+    "IndexCorrupt",
+    "LeaseLost",
+    "ModelError",
+    "NotAVideo",
+    "NotFound",
+    "PermanentError",
+    "PolicyError",
+    "ReferenceRefused",
+    "SosieError",
+    "SpaceMismatch",
+    "StorageFull",
+    "TooLarge",
+    "TransientError",
+    "UnreadableMedia",
+]
+
+
+class ConfigError(PermanentError):
+    """A setting is unknown or its value is bad; the thing is the setting's name."""
+
+    code = "config"
+
+
+class PolicyError(PermanentError):
+    """policy.yaml is not a policy; the thing is FILE:LINE."""
+
+    code = "policy"
+
+
+class ModelError(PermanentError):
+    """A model cannot be loaded. Sosie never falls back to random weights."""
+
+    code = "model"
+
+
+class NotFound(PermanentError):
+    """A file, likeness, case or consent by that name does not exist."""
+
+    code = "not_found"
+
+
+class BlockedAddress(PermanentError):
+    """A URL, or a redirect of it, leads to an address Sosie may not reach."""
+
+    code = "blocked_address"
+
+
+class FetchRefused(PermanentError):
+    """The server answered, and the answer will not change (4xx, wrong scheme, too many redirects)."""
+
+    code = "fetch_refused"
+
+
+class FetchFailed(TransientError):
+    """The network or the server failed (DNS, reset, 5xx, too slow)."""
+
+    code = "fetch_failed"
+
+
+class TooLarge(PermanentError):
+    """More bytes, pixels or seconds than the limits allow."""
+
+    code = "too_large"
+
+
+class NotAVideo(PermanentError):
+    """The bytes are a picture, a sound file, text, nothing: not a video, whatever their name says."""
+
+    code = "not_a_video"
+
+
+class UnreadableMedia(PermanentError):
+    """The bytes claim to be media, but no frame can be decoded."""
+
+    code = "unreadable_media"
+
+
+class DecoderDied(PermanentError):
+    """The worker process that decoded the file was killed or crashed (memory, CPU limit, a bug it hit)."""
+
+    code = "decoder_died"
+
+
+class DecoderTimeout(PermanentError):
+    """The worker process passed its wall-clock limit and was killed."""
+
+    code = "decoder_timeout"
+
+
+class ReferenceRefused(PermanentError):
+    """A picture cannot be a reference: no face, several, too small, too blurred."""
+
+    code = "reference_refused"
+
+
+class StorageFull(TransientError):
+    """The disk is full; what was stored before is untouched."""
+
+    code = "storage_full"
+
+
+class DatabaseBusy(TransientError):
+    """The database is locked or unreachable; the transaction was rolled back whole."""
+
+    code = "database_busy"
+
+
+class DatabaseError(PermanentError):
+    """The database refuses: wrong schema version, wrong credentials, not a database."""
+
+    code = "database"
+
+
+class HomeBusy(TransientError):
+    """Another process holds SOSIE_HOME for something that only one may do."""
+
+    code = "home_busy"
+
+
+class LeaseLost(PermanentError):
+    """The claim expired or passed to somebody else; the late write changed nothing."""
+
+    code = "lease_lost"

@@ -1,0 +1,1 @@
+"""Bytes from outside: fetched under guards, decoded and parsed in killable processes."""

@@ -1,0 +1,1 @@
+"""Likenesses, their references, and the consents their holders granted."""

@@ -1,0 +1,159 @@
+"""Settings, from `SOSIE_*` variables and `$SOSIE_HOME/sosie.toml` (variables win).
+
+An unknown key or a bad value is a `ConfigError` that names the key and where it stands. Values are
+checked here, once; the rest of Sosie may rely on them. Units stand in the names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from monitor.errors import ConfigError
+
+ENV_PREFIX = "SOSIE_"
+DEFAULT_HOME = Path("~/.sosie")
+
+
+def _database_url(text: str) -> str:
+    try:
+        backend = make_url(text).get_backend_name()
+    except ArgumentError as error:
+        raise ValueError("not a database URL (sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME)") from error
+    if backend not in ("sqlite", "postgresql"):
+        raise ValueError(f"{backend} is not supported; use sqlite or postgresql+psycopg")
+    return text
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("no such file")
+    return path
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError("no such file or directory")
+    return path
+
+
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+ExistingPath = Annotated[Path, AfterValidator(_existing)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Frozen; load it with `load`, once, and pass it on."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Field(DEFAULT_HOME, description="all state lives under it")
+    database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+        None, description="default: SQLite under the home", repr=False
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    encoder: str = Field("bundled", description="`bundled`, NAME/PRETRAINED of open_clip, or a weights file with its config beside it")
+    face_detector: Literal["mtcnn"] | ExistingFile = Field("mtcnn", description="`mtcnn`, or FILE.onnx (YuNet)")
+    face_encoder: ExistingFile | None = Field(None, description="FILE.onnx taking aligned 112x112 faces")
+    cohort: ExistingPath | None = Field(None, description="folder of pictures of people who are not protected, for score normalisation")
+    threads: int = Field(2, ge=1, le=256, description="CPU threads of the encoder")
+
+    policy: ExistingFile | None = Field(None, description="policy.yaml; default: the shipped one")
+    trust_anchors: tuple[ExistingFile, ...] = Field((), description="PEM files of C2PA trust anchors, named in verdicts by file name")
+    trust_config: ExistingFile | None = Field(None, description="file of allowed EKU OIDs; default: those of the C2PA specification")
+
+    fetch_max_bytes: int = Field(2 * 1024**3, ge=1, description="one video at most")
+    fetch_timeout_s: float = Field(600.0, gt=0, description="one fetch at most, redirects included")
+    fetch_min_bytes_per_s: float = Field(4096.0, ge=0, description="slower than this over 10 s is refused")
+    fetch_max_redirects: int = Field(5, ge=0, le=20)
+    fetch_allow_private: bool = Field(False, description="allow loopback, private and link-local addresses (tests, intranets)")
+
+    decode_timeout_s: float = Field(60.0, gt=0, description="wall clock of one decoding step, before its worker is killed")
+    decode_memory_bytes: int = Field(2 * 1024**3, ge=256 * 1024**2, description="address space of a decoding worker")
+    decode_workers: int = Field(1, ge=1, le=64, description="decoding processes")
+    sample_gap_s: float = Field(1.0, gt=0, le=60, description="no longer gap between two sampled frames")
+    max_hours: float = Field(4.0, gt=0, description="of a longer video, the first so many hours are scanned, and the result says so")
+
+    lease_s: float = Field(900.0, ge=5, description="a reviewer's claim on a case")
+    serve_host: str = "127.0.0.1"
+    serve_port: int = Field(8000, ge=0, le=65535)
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'sosie.sqlite3'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings)
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the variables, then `sosie.toml` in the home, and check all of it.
+
+    `overrides` (command-line options) win over variables, which win over the file.
+    Raises `ConfigError` naming the key and its place.
+    """
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(
+        {name: name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith("SOSIE_TEST_")},
+        key=lambda name: name.removeprefix(ENV_PREFIX).lower(),
+        place="the environment",
+    )
+    home = Path(overrides.get("home") or environ.get("SOSIE_HOME") or DEFAULT_HOME).expanduser().absolute()
+    file = home / "sosie.toml"
+    from_file = _read_toml(file)
+    _refuse_unknown({name: name for name in from_file}, key=str, place=str(file))
+
+    values: dict[str, Any] = dict(from_file)
+    origin = dict.fromkeys(from_file, str(file))
+    for name in Settings.model_fields:
+        if (text := environ.get(ENV_PREFIX + name.upper())) is not None:
+            values[name] = tuple(filter(None, text.split(os.pathsep))) if name == "trust_anchors" else text
+            origin[name] = "the environment"
+    values |= overrides | {"home": home}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        shown = "" if name == "database_url" else f" {first['input']!r}"
+        raise ConfigError(
+            f"{ENV_PREFIX}{name.upper()}",
+            f"the value{shown} from {origin.get(name, 'the command line')} is not usable: {first['msg'].removeprefix('Value error, ')}",
+            f"Set it to: {Settings.model_fields[name].description or 'a value of the right kind'}",
+        ) from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(file, f"cannot be read: {error}", "Mend the file, or move it away to use the defaults") from error
+
+
+def _refuse_unknown(names: Mapping[str, str], *, key: Any, place: str) -> None:
+    known = Settings.model_fields
+    for name in names:
+        if key(name) not in known:
+            near = difflib.get_close_matches(key(name), known, n=1)
+            written = name.upper() if name.startswith(ENV_PREFIX) else name
+            hint = f"Did you mean {(ENV_PREFIX + near[0].upper()) if name.startswith(ENV_PREFIX) else near[0]}?" if near else "Remove it"
+            raise ConfigError(written, f"is not a setting (found in {place})", f"{hint.rstrip('?')}; `sosie settings` lists all of them")

@@ -1,0 +1,1 @@
+"""Frames, faces and vectors from decoded pixels."""
