@@ -1,0 +1,52 @@
+"""What similarity two different individuals have by chance, so that a score means the same under any model.
+
+A raw cosine says little: one model puts strangers at 0.0 ± 0.1, another at 0.6 ± 0.1. Against a cohort of
+individuals who are nobody in the index, a similarity becomes a distance from chance in standard deviations
+(symmetric score normalisation; Reynolds 1997, Kenny 2010), with one pooled spread: a spread per
+query, from few cohort members, costs more matches than it saves (measured on the face set: 94 % → 83 % at FMR 1e-4).
+A prior stands for cohort members that are missing, so that an empty cohort gives the model's usual figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+_PRIOR_WEIGHT = 8.0  # the prior counts as so many cohort members
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Similarity of two strangers as usual for a kind of model: its mean and standard deviation."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """A cohort `(m, dim)` of unit rows, `m` may be 0, and the prior that fills in for a small one. Immutable."""
+
+    cohort: Vectors
+    prior: Prior
+
+    def centre(self, vectors: Vectors) -> Vectors:
+        """Expected similarity of each row of `vectors` `(n, dim)` to a stranger: `(n,)`."""
+        total = (vectors @ self.cohort.T).sum(axis=1) if len(self.cohort) else np.zeros(len(vectors), np.float32)
+        centre: Vectors = ((total + _PRIOR_WEIGHT * self.prior.mean) / (len(self.cohort) + _PRIOR_WEIGHT)).astype(np.float32)
+        return centre
+
+    def spread(self) -> float:
+        """Standard deviation of centred stranger similarities, pooled over the cohort and the prior."""
+        m = len(self.cohort)
+        if m < 2:
+            return self.prior.spread
+        similarity = self.cohort @ self.cohort.T
+        centre = self.centre(self.cohort)
+        centred = similarity - (centre[:, None] + centre[None, :]) / 2
+        variance = float(np.mean(centred[~np.eye(m, dtype=bool)] ** 2))
+        return float(np.sqrt((m * variance + _PRIOR_WEIGHT * self.prior.spread**2) / (m + _PRIOR_WEIGHT)))

@@ -1,0 +1,91 @@
+"""From what is known about one likeness in one post to signals: pure, without weights.
+
+A signal says *that* something is so and how strongly (0 to 1); the policy says how much it counts and in which
+words. Rules that hold here: without a match there is nothing to weigh; absence of a manifest is no signal;
+a capture claim counts only from a trusted credential, an AI declaration from any, since nobody gains by lying that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class SignalCode(StrEnum):
+    """Every signal a policy may weigh. Stable: codes stand in stored assessments."""
+
+    FACE_MATCH = "face_match"
+    PERSISTENT_MATCH = "persistent_match"
+    DECEASED_NO_CAPTURE = "deceased_no_capture"
+    DECLARED_AI = "declared_ai"
+    DECLARED_AI_PARTLY = "declared_ai_partly"
+    DECLARED_AI_POSSIBLE = "declared_ai_possible"
+    TAMPERED = "tampered"
+    CREDENTIAL_REVOKED = "credential_revoked"
+    TRUSTED_CAPTURE = "trusted_capture"
+    CONSENT = "consent"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when one likeness in one post is assessed.
+
+    `state` and `ai` are the words of `monitor.provenance.types`; `score` is 0 to 1, 0.5 at the policy's match
+    threshold; `seconds` is how long the likeness is on screen; `consent` names the consent that covers the posting account.
+    """
+
+    name: str
+    deceased_on: date | None
+    score: float
+    frames: int
+    seconds: float
+    ranges: str
+    state: str
+    ai: str
+    signer: str | None
+    trust_list: str | None
+    account: str | None
+    consent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One piece of evidence; `strength` from 0 (barely) to 1 (fully) scales the policy's weight."""
+
+    code: SignalCode
+    strength: float = 1.0
+
+
+_PERSISTENT_FRAMES = 8  # so many matching frames count as fully persistent
+
+_AI = {
+    "fully": SignalCode.DECLARED_AI,
+    "partly": SignalCode.DECLARED_AI_PARTLY,
+    "may": SignalCode.DECLARED_AI_POSSIBLE,
+}
+
+
+def signals(facts: Facts) -> tuple[Signal, ...]:
+    """The signals the facts give, in the order a reviewer reads them."""
+    return tuple(_signals(facts))
+
+
+def _signals(facts: Facts) -> Iterator[Signal]:
+    captured = facts.ai == "captured" and facts.state == "trusted"
+    yield Signal(SignalCode.FACE_MATCH, facts.score)
+    if facts.frames > 1:
+        yield Signal(SignalCode.PERSISTENT_MATCH, min(1.0, facts.frames / _PERSISTENT_FRAMES))
+    if facts.ai in _AI:
+        yield Signal(_AI[facts.ai])
+    if facts.state == "tampered":
+        yield Signal(SignalCode.TAMPERED)
+    if facts.state == "revoked":
+        yield Signal(SignalCode.CREDENTIAL_REVOKED)
+    if facts.deceased_on is not None and not captured:
+        yield Signal(SignalCode.DECEASED_NO_CAPTURE)
+    if captured:
+        yield Signal(SignalCode.TRUSTED_CAPTURE)
+    if facts.consent is not None:
+        yield Signal(SignalCode.CONSENT)

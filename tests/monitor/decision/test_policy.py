@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from monitor.decision.evidence import Facts, SignalCode, signals
+from monitor.decision.policy import Policy, assess, assess_nobody, default_policy, load_policy, parse
+from monitor.errors import PolicyError
+
+POLICY_FILE = Path(__file__).parents[3] / "monitor" / "decision" / "policy.yaml"
+LIVING = Facts(
+    name="Orla Vantreese",
+    deceased_on=None,
+    score=0.95,
+    frames=6,
+    seconds=5.0,
+    ranges="0:00-0:05",
+    state="absent",
+    ai="unknown",
+    signer=None,
+    trust_list=None,
+    account="somebody",
+    consent=None,
+)
+DECEASED = replace(LIVING, deceased_on=date(2019, 3, 1))
+
+
+def risk(facts: Facts) -> float:
+    return assess(facts, default_policy()).risk
+
+
+@pytest.mark.parametrize(
+    ("facts", "flagged"),
+    [
+        pytest.param(DECEASED, True, id="deceased, nothing known of the file"),
+        pytest.param(replace(DECEASED, state="trusted", ai="captured"), False, id="deceased, trusted capture"),
+        pytest.param(replace(DECEASED, state="untrusted", ai="captured"), True, id="deceased, capture claimed by an unknown credential"),
+        pytest.param(replace(LIVING, state="trusted", ai="fully"), True, id="living, declared AI"),
+        pytest.param(replace(LIVING, state="untrusted", ai="fully"), True, id="living, declared AI, unknown credential"),
+        pytest.param(LIVING, False, id="living, nothing known"),
+        pytest.param(replace(LIVING, state="tampered", ai="captured"), True, id="living, captured then changed"),
+        pytest.param(replace(DECEASED, state="trusted", ai="fully", consent="consent 1"), False, id="licensed"),
+    ],
+)
+def test_what_is_flagged(facts: Facts, flagged: bool) -> None:
+    assert assess(facts, default_policy()).flagged is flagged
+
+
+def test_declared_ai_weighs_more_than_a_death_without_capture() -> None:
+    declared = replace(LIVING, ai="fully", state="trusted")
+    assert risk(declared) > risk(DECEASED) > risk(LIVING)
+    assert risk(replace(DECEASED, ai="fully", state="trusted")) > risk(declared)
+
+
+def test_absence_of_a_manifest_is_no_signal_and_no_reason() -> None:
+    for state in ("absent", "unsupported", "remote", "malformed", "untrusted"):
+        assert signals(replace(LIVING, state=state)) == signals(LIVING)
+        assert risk(replace(LIVING, state=state)) == risk(LIVING)
+
+
+@pytest.mark.parametrize("low", [0.5, 0.7])
+def test_a_better_match_never_lowers_the_risk(low: float) -> None:
+    assert risk(replace(DECEASED, score=low)) < risk(DECEASED)
+    assert risk(replace(DECEASED, frames=2)) < risk(DECEASED)
+
+
+def test_reasons_are_sentences_that_add_up_to_the_risk() -> None:
+    policy = default_policy()
+    assessment = assess(replace(DECEASED, ai="fully", state="trusted", signer="Studio"), policy)
+    assert [reason.code for reason in assessment.reasons][:2] == ["declared_ai", "deceased_no_capture"]
+    assert "Orla Vantreese died on 2019-03-01" in assessment.reasons[1].text
+    assert "signed by Studio" in assessment.reasons[0].text
+    assert all(reason.text.endswith(".") for reason in assessment.reasons)
+    from math import exp
+
+    odds = policy.prior + sum(reason.weight for reason in assessment.reasons)
+    assert assessment.risk == pytest.approx(1 / (1 + exp(-odds)), abs=1e-4)
+    assert assessment.policy == policy.id
+
+
+def test_nobody_found_is_never_flagged() -> None:
+    assessment = assess_nobody(default_policy())
+    assert not assessment.flagged
+    assert assessment.reasons[0].code == "no_match"
+
+
+def test_every_signal_can_occur() -> None:
+    seen = {
+        signal.code
+        for state in ("trusted", "tampered", "revoked", "absent")
+        for ai in ("fully", "partly", "may", "captured", "unknown")
+        for consent in (None, "c")
+        for signal in signals(replace(DECEASED, state=state, ai=ai, consent=consent))
+    }
+    assert seen == set(SignalCode)
+
+
+def edited(old: str, new: str) -> tuple[str, int]:
+    text = POLICY_FILE.read_text()
+    assert text.count(old) == 1, old
+    return text.replace(old, new), text[: text.index(old)].count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "offset"),
+    [
+        ("  tampered:\n", "  tamperd:\n", "tamperd is not a signal", 0),
+        ("flag_at: 0.5", "flag_at: 1.5", "flag_at", 0),
+        ("    weight: 5.0\n", "    weight: heavy\n", "weight", 0),
+        ("    weight: 5.0\n", "    weight: .nan\n", "finite", 0),
+        ("  slope: 1.2", "  slop: 1.2", "slop", 0),
+        ('    text: "{name} died on', '    text: "{nam} died on', "{nam} is not known", 0),
+        ('    text: "{name} died on', '    text: "{name died on', "text", 0),
+        ("prior: -4.0", "prior: [", "not YAML", 1),
+        ('version: "1"\n', "", "version", None),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(old: str, new: str, reason: str, offset: int | None) -> None:
+    text, line = edited(old, new)
+    with pytest.raises(PolicyError) as caught:
+        parse(text, "mine.yaml")
+    assert reason in caught.value.reason
+    if offset is None:
+        return
+    assert abs(int(caught.value.thing.removeprefix("mine.yaml:")) - line) <= (offset and 12), caught.value
+
+
+def test_a_signal_left_out_is_named() -> None:
+    text = POLICY_FILE.read_text()
+    start = text.index("  consent:\n")
+    with pytest.raises(PolicyError, match="consent is missing"):
+        parse(text[:start], "mine.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- 1\n- 2\n", "a: 1\na: 2\n"])
+def test_what_is_no_policy_at_all(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"mine\.yaml:\d"):
+        parse(text, "mine.yaml")
+
+
+def test_an_edit_without_a_new_version_word_still_shows(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY_FILE.read_text().replace("weight: 5.0", "weight: 4.9"))
+    policy: Policy = load_policy(file)
+    assert policy.version == default_policy().version
+    assert policy.id != default_policy().id
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(tmp_path / "none.yaml")
