@@ -19,6 +19,7 @@ __all__ = [
     "FetchRefused",
     "HomeBusy",
     "IndexCorrupt",
+    "LeaseHeld",
     "LeaseLost",
     "ModelError",
     "NotAVideo",
@@ -26,6 +27,7 @@ __all__ = [
     "PermanentError",
     "PolicyError",
     "ReferenceRefused",
+    "RequestRefused",
     "SosieError",
     "SpaceMismatch",
     "StorageFull",
@@ -113,6 +115,12 @@ class ReferenceRefused(PermanentError):
     code = "reference_refused"
 
 
+class SandboxUnavailable(TransientError):
+    """No decoding worker can be had: none starts on this machine, or Sosie is stopping. The input may be fine."""
+
+    code = "sandbox_unavailable"
+
+
 class StorageFull(TransientError):
     """The disk is full; what was stored before is untouched."""
 
@@ -137,7 +145,19 @@ class HomeBusy(TransientError):
     code = "home_busy"
 
 
+class LeaseHeld(TransientError):
+    """Somebody else holds a live claim on the case; it ends by itself at the time named."""
+
+    code = "lease_held"
+
+
 class LeaseLost(PermanentError):
     """The claim expired or passed to somebody else; the late write changed nothing."""
 
     code = "lease_lost"
+
+
+class RequestRefused(PermanentError):
+    """What was asked breaks a rule (no reason given, an unknown verdict, a window that ends before it starts); nothing changed."""
+
+    code = "request_refused"
