@@ -1,0 +1,92 @@
+"""What a file says of its own origin, and how far that can be believed.
+
+The states follow the validation status codes of the C2PA specification 2.x; `AI` uses the classes of the
+asset signal rubrics of the C2PA conformance programme (fullyGenAIMedia, partlyGenAICreation, …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["AI", "Provenance", "Signal", "State"]
+
+
+class State(StrEnum):
+    """How the file's own account of its origin stands. `monitor.provenance.verdict` holds the rule."""
+
+    TRUSTED = "trusted"  # intact, and a loaded trust list vouches for the signer
+    UNTRUSTED = "untrusted"  # intact, but no loaded list vouches for the signer, or for the time of signing
+    TAMPERED = "tampered"  # content, claim or history differ from what was signed
+    REVOKED = "revoked"  # intact, but the signer's certificate was withdrawn
+    MALFORMED = "malformed"  # there is a manifest, or a container, that breaks its own format
+    REMOTE = "remote"  # the manifest lies elsewhere; it was not fetched
+    UNSUPPORTED = "unsupported"  # a container in which no manifest can be looked for
+    ABSENT = "absent"  # looked, and there is none: that proves nothing
+
+
+class AI(StrEnum):
+    """What the file declares about generators, whatever its `State`."""
+
+    FULLY = "fully"
+    PARTLY = "partly"
+    MAY = "may"
+    CAPTURED = "captured"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing the file says, or the validator holds against it.
+
+    `where` is the path inside the manifest store (MANIFEST/c2pa.assertions/LABEL/…), the remote address, or `file`.
+    `text` is one sentence for a reviewer.
+    """
+
+    code: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The result of `monitor.provenance.check.check`. Deterministic for the same bytes, trust lists and library.
+
+    Names (`signer`, `generator`) are what the file says; only in state `trusted` does somebody vouch for them.
+    """
+
+    state: State
+    ai: AI
+    trust_version: str
+    trust_list: str | None = None
+    signals: tuple[Signal, ...] = ()
+    signer: str | None = None
+    signed_at: str | None = None
+    generator: str | None = None
+    remote_url: str | None = None
+    manifests: int = 0
+    codes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives back an equal object."""
+        return asdict(self) | {
+            "state": self.state.value,
+            "ai": self.ai.value,
+            "signals": [asdict(signal) for signal in self.signals],
+            "codes": list(self.codes),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Provenance:
+        """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for anything else."""
+        return cls(
+            **{
+                **value,
+                "state": State(value["state"]),
+                "ai": AI(value["ai"]),
+                "signals": tuple(Signal(**signal) for signal in value["signals"]),
+                "codes": tuple(value["codes"]),
+            }
+        )
