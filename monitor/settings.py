@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     sample_gap_s: float = Field(1.0, gt=0, le=60, description="no longer gap between two sampled frames")
     max_hours: float = Field(4.0, gt=0, description="of a longer video, the first so many hours are scanned, and the result says so")
 
+    fingerprint_days: int = Field(2, ge=0, le=90, description="days a video's fingerprint is kept, encrypted; 0 keeps none")
+
     lease_s: float = Field(900.0, ge=5, description="a reviewer's claim on a case")
     serve_host: str = "127.0.0.1"
     serve_port: int = Field(8000, ge=0, le=65535)
@@ -130,7 +132,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     try:
         return Settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors()[-1]  # of alternatives the last says most: that of the file, not "should be 'mtcnn'"
         name = str(first["loc"][0])
         shown = "" if name == "database_url" else f" {first['input']!r}"
         raise ConfigError(

@@ -1,0 +1,47 @@
+"""The command line's root: options for all commands, and errors told to people.
+
+Exit status: 0 done; 1 refused or failed, with a sentence on stderr; 2 some videos could not be scanned, or the command was
+misused; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from monitor.cli import consent, demo, index, likeness, model, provenance, scan, serve, settings
+from monitor.cli.output import err, print_error
+from monitor.errors import SosieError
+
+app = typer.Typer(
+    name="sosie",
+    help="Finds misuse of protected likenesses in uploaded videos, and puts it before a reviewer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command(name="demo")(demo.demo)
+app.command(name="scan")(scan.scan)
+app.command(name="serve")(serve.serve)
+app.command(name="provenance")(provenance.provenance)
+app.command(name="settings")(settings.settings)
+app.add_typer(likeness.app, name="likeness")
+app.add_typer(consent.app, name="consent")
+app.add_typer(model.app, name="model")
+app.add_typer(index.app, name="index")
+app.add_typer(settings.policy_app, name="policy")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except SosieError as error:
+        print_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted; what was stored stays")
+        sys.exit(130)

@@ -1,0 +1,23 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from monitor.errors import SosieError
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on one line, unstyled."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def print_error(error: SosieError) -> None:
+    err.print(f"[bold red]sosie:[/] {escape(str(error))}")

@@ -1,0 +1,119 @@
+"""`sosie scan PATH|DIR|URL…`"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from monitor import settings
+from monitor.cli.output import err, out, print_error, print_json
+from monitor.errors import NotAVideo, SosieError
+from monitor.intake.sniff import Kind, sniff
+from monitor.pipeline import Pipeline
+from monitor.provenance.sentences import sentences
+from monitor.report import write_report
+from monitor.reporting import report_entry
+from monitor.result import Posted, ScanResult, clock_text, error_json
+from monitor.workshop import Workshop
+
+Outcome = tuple[Posted, ScanResult | SosieError]
+
+
+def scan(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="PATH|DIR|URL…", help="Videos, folders of videos, http(s) addresses.", show_default=False)
+    ],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per video and line.")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a self-contained report.")] = None,
+    account: Annotated[str | None, typer.Option(help="The account that posted the videos; consents are looked up by it.")] = None,
+    platform: Annotated[str | None, typer.Option(help="The platform they were posted on.")] = None,
+    posted_at: Annotated[datetime | None, typer.Option(help="When they were posted (UTC unless it says otherwise).")] = None,
+    caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
+) -> None:
+    """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
+
+    Exits with 0 when all were scanned, 2 when some could not be.
+    """
+    when = posted_at.astimezone() if posted_at else None
+    with Workshop(settings.load()) as workshop:
+        posts = [Posted.of(source, account=account, platform=platform, posted_at=when, caption=caption) for source in _expand(sources)]
+        outcomes = []
+        for posted, outcome in scan_all(workshop.pipeline, posts, workers=workshop.settings.decode_workers, keep_stills=report is not None):
+            outcomes.append((posted, outcome))
+            if json:
+                print_json(error_json(posted.source, outcome) if isinstance(outcome, SosieError) else outcome.to_json())
+            elif isinstance(outcome, SosieError):
+                print_error(outcome)
+            else:
+                _print(outcome)
+        if report is not None:
+            write_report(report, [report_entry(workshop, posted, outcome) for posted, outcome in outcomes])
+            err.print(f"Report: {report}")
+    if any(isinstance(outcome, SosieError) for _, outcome in outcomes):
+        raise typer.Exit(2)
+
+
+def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_stills: bool = False) -> Iterator[Outcome]:
+    """Scan posts several at once; outcomes come in the order of the posts, with a progress bar on a terminal."""
+
+    def one(posted: Posted) -> Outcome:
+        try:
+            return posted, pipeline.scan(posted, keep_stills=keep_stills)
+        except SosieError as error:
+            return posted, error
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+        ThreadPoolExecutor(workers, thread_name_prefix="sosie-scan") as pool,
+    ):
+        task = progress.add_task("Scanning", total=len(posts))
+        try:
+            for outcome in pool.map(one, posts):
+                progress.advance(task)
+                yield outcome
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _expand(sources: Sequence[str]) -> list[str]:
+    """Folders become the videos in them, known by content; everything else stays for the fetch to judge."""
+    expanded: list[str] = []
+    for source in sources:
+        if "://" in source or not Path(source).is_dir():
+            expanded.append(source)
+            continue
+        files = [Path(folder) / name for folder, _, names in os.walk(source) for name in names]
+        videos = sorted(str(file) for file in files if file.is_file() and sniff(file).kind is Kind.VIDEO)
+        if not videos:
+            raise NotAVideo(
+                source, f"the folder holds no video ({len(files)} files looked into)", "Give a folder with videos, or the files themselves"
+            )
+        if skipped := len(files) - len(videos):
+            err.print(f"{escape(source)}: {len(videos)} videos; {skipped} other files left out")
+        expanded += videos
+    return expanded
+
+
+def _print(result: ScanResult) -> None:
+    mark = "[bold red]FLAGGED[/]" if result.flagged else "[green]clear[/]"
+    out.print(f"\n[bold]{escape(result.posted.source)}[/]  {mark}  risk {result.assessment.risk:.2f}  ({clock_text(result.duration_s)})")
+    if result.truncated_at_s is not None:
+        out.print(f"  Only the first {clock_text(result.truncated_at_s)} were scanned (SOSIE_MAX_HOURS).")
+    for sentence in sentences(result.provenance)[:2]:
+        out.print(f"  {escape(sentence)}")
+    for finding in result.findings:
+        spans = ", ".join(f"{clock_text(start)}–{clock_text(end)}" for start, end in finding.match.ranges)
+        out.print(f"  Match: {escape(finding.name)}, score {finding.match.score:.2f}, {finding.match.frames} frames ({spans})")
+        if finding.case_id:
+            out.print(f"  Case {finding.case_id} {'opened' if finding.case_opened else 'joined'}")
+    for reason in result.assessment.reasons:
+        out.print(f"  {reason.weight:+.1f}  {escape(reason.text)}")

@@ -1,0 +1,172 @@
+"""video → fingerprint: what is kept of a video, made in bounded memory for any length.
+
+Untrusted bytes are touched only inside the sandbox (provenance, decoding); the networks see decoded pixels here.
+Frames stream through in chunks and are forgotten; vectors stay. Deterministic for given bytes and models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.space import Space
+from monitor.intake.sandbox import Sandbox
+from monitor.metrics import Metrics
+from monitor.provenance.check import check
+from monitor.provenance.trust import TrustLists
+from monitor.provenance.types import Provenance
+from monitor.vision.encoder import Encoder
+from monitor.vision.face_encoder import FaceEncoder
+from monitor.vision.faces import Detector, Face, face_crop
+from monitor.vision.frames import Chunk, Cursor, SampleOptions, sample
+
+Vectors = NDArray[np.float32]
+
+_FORMAT = 1  # of the sampling and of what is kept; a change makes old fingerprints unknown
+_MAX_FACES = 16  # per frame, the largest: bounds the cost of crowds
+_CROP_MARGIN = 0.3
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks that look at pixels. Thread-safe, but two at once on the same cores only slow one another down."""
+
+    detector: Detector
+    encoder: Encoder
+    face_encoder: FaceEncoder | None = None
+    crop_space: Space = field(init=False)
+
+    def __post_init__(self) -> None:
+        crop = f"face crop, margin {_CROP_MARGIN}, by {self.detector.id}; {self.encoder.space.preprocessing}"
+        object.__setattr__(self, "crop_space", replace(self.encoder.space, preprocessing=crop))
+
+    @property
+    def face_spaces(self) -> tuple[Space, ...]:
+        """The spaces of face vectors, CLIP's crops first."""
+        return (self.crop_space,) if self.face_encoder is None else (self.crop_space, self._aligned_space(self.face_encoder))
+
+    def _aligned_space(self, encoder: FaceEncoder) -> Space:
+        return replace(encoder.space, preprocessing=f"landmarks by {self.detector.id}; {encoder.space.preprocessing}")
+
+    @property
+    def id(self) -> str:
+        """Names the makers of a fingerprint together, 16 hex digits."""
+        text = f"{_FORMAT}|{self.detector.id}|{self.encoder.space.id}|" + "|".join(space.id for space in self.face_spaces)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def embed_faces(self, images: Sequence[NDArray[np.uint8]], faces: Sequence[Face]) -> tuple[Vectors, ...]:
+        """One vector per face and space, `(n, dim)` each; `images[i]` is the picture of `faces[i]`."""
+        crops = [face_crop(image, face, _CROP_MARGIN) for image, face in zip(images, faces, strict=True)]
+        rows = (self.encoder.encode(crops),)
+        return rows if self.face_encoder is None else (*rows, self.face_encoder.encode(images, faces))
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """A face in a sampled frame: index into `Fingerprint.times_s`, box in fractions of the picture."""
+
+    frame: int
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """What is kept of a video. `frame_vectors` `(len(times_s), dim)`; `face_vectors` one `(len(faces), dim)` per space of `face_spaces`."""
+
+    sha256: str
+    size_bytes: int
+    duration_s: float
+    truncated_at_s: float | None
+    provenance: Provenance
+    makers: str
+    times_s: tuple[float, ...]
+    frame_vectors: Vectors
+    faces: tuple[SeenFace, ...]
+    face_spaces: tuple[Space, ...]
+    face_vectors: tuple[Vectors, ...]
+
+    def faces_in(self, space: Space) -> Vectors:
+        """The face vectors of one space. Raises `SpaceMismatch` if the fingerprint has none of it."""
+        for held, vectors in zip(self.face_spaces, self.face_vectors, strict=True):
+            if held == space:
+                return vectors
+        space.require(self.face_spaces[0], holder=f"fingerprint {self.sha256[:12]}")
+        raise AssertionError("unreachable: require raises")
+
+
+def take(
+    path: Path,
+    *,
+    sha256: str,
+    size_bytes: int,
+    source: str,
+    sandbox: Sandbox,
+    models: Models,
+    looking: Lock,
+    trust: TrustLists,
+    options: SampleOptions,
+    metrics: Metrics,
+) -> Fingerprint:
+    """Make the fingerprint of the video at `path`; `looking` is held while the networks work.
+
+    Raises what the sandbox raises: `NotAVideo`, `UnreadableMedia`, `TooLarge`, `DecoderDied`, `DecoderTimeout`.
+    """
+    with metrics.stage("provenance"):
+        provenance = sandbox.run(check, path, trust, source=source)
+    times: list[float] = []
+    frame_vectors: list[Vectors] = [np.empty((0, models.encoder.space.dim), np.float32)]
+    faces: list[SeenFace] = []
+    face_vectors: list[tuple[Vectors, ...]] = [tuple(np.empty((0, space.dim), np.float32) for space in models.face_spaces)]
+    duration_s, truncated_at_s = 0.0, None
+    for chunk in _chunks(path, source, sandbox, options, metrics):
+        images = [frame.image for frame in chunk.frames]
+        with looking, metrics.stage("faces"):
+            found = [sorted(row, key=_area, reverse=True)[:_MAX_FACES] for row in models.detector.detect(images)]
+        seen = [(i, face) for i, row in enumerate(found) for face in row]
+        with looking, metrics.stage("embed"):
+            frame_vectors.append(models.encoder.encode(images))
+            face_vectors.append(models.embed_faces([images[i] for i, _ in seen], [face for _, face in seen]))
+        faces += [SeenFace(len(times) + i, _fractions(face, images[i]), face.confidence) for i, face in seen]
+        times += [frame.time_s for frame in chunk.frames]
+        duration_s, truncated_at_s = max(duration_s, chunk.info.duration_s, *times), chunk.truncated_at_s
+    return Fingerprint(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        duration_s=round(duration_s, 3),
+        truncated_at_s=truncated_at_s,
+        provenance=provenance,
+        makers=models.id,
+        times_s=tuple(round(time_s, 3) for time_s in times),
+        frame_vectors=np.concatenate(frame_vectors),
+        faces=tuple(faces),
+        face_spaces=models.face_spaces,
+        face_vectors=tuple(np.concatenate(rows) for rows in zip(*face_vectors, strict=True)),
+    )
+
+
+def _chunks(path: Path, source: str, sandbox: Sandbox, options: SampleOptions, metrics: Metrics) -> Iterator[Chunk]:
+    cursor: Cursor | None = None
+    while True:
+        with metrics.stage("decode"):
+            chunk = sandbox.run(sample, path, cursor, options, source=source)
+        yield chunk
+        if (cursor := chunk.cursor) is None:
+            return
+
+
+def _area(face: Face) -> float:
+    x0, y0, x1, y1 = face.box
+    return (x1 - x0) * (y1 - y0)
+
+
+def _fractions(face: Face, image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = face.box
+    return (round(x0 / width, 4), round(y0 / height, 4), round(x1 / width, 4), round(y1 / height, 4))

@@ -1,0 +1,249 @@
+"""The order of the steps, once, for the command line and for streams.
+
+    fetch → fingerprint (provenance, frames, faces, vectors) → match → decide → stills → review
+
+What a caller may rely on:
+- `scan` returns only after everything it found is durable: video, post, assessments, cases and audit in one transaction,
+  stills on disk before it. An exception means that nothing of this post was recorded (stills of a failed try are overwritten).
+- The same post id scanned again makes nothing twice; the same bytes in another post join the same case.
+- Thread-safe: fetching and decoding of several videos overlap, the networks serve one video at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from indexes.likeness import LikenessIndex
+from monitor import fingerprint as fingerprints
+from monitor import videos
+from monitor.decision.evidence import Facts
+from monitor.decision.policy import Assessment, Policy, assess, assess_nobody
+from monitor.errors import SosieError
+from monitor.files import write_atomically
+from monitor.fingerprint import Fingerprint, Models
+from monitor.fingerprint_store import FingerprintStore
+from monitor.gallery import Gallery
+from monitor.intake.fetch import Fetched, FetchLimits, fetch
+from monitor.intake.sandbox import Sandbox
+from monitor.intake.sniff import require_video
+from monitor.matching import Match, Moment, Voice, match
+from monitor.metrics import Metrics
+from monitor.provenance.check import check
+from monitor.provenance.trust import TrustLists
+from monitor.registry import consents, likenesses
+from monitor.registry.likenesses import Likeness
+from monitor.result import Finding, Posted, ScanResult, Still, Versions, clock_text
+from monitor.review import cases
+from monitor.store import Store
+from monitor.vision.frames import SampleOptions, stills
+from monitor.vision.pictures import jpeg_bytes
+from monitor.vision.recipes import BUNDLED_NAME
+
+_STILLS = 6  # per likeness and video, the best moments
+_STILL_SIDE_PX = 1280
+_STILL_QUALITY = 90
+_STILL_SPACING_S = 0.5  # two stills closer than this show the same
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything a scan needs, and `scan` itself. The parts are made, and closed, by `monitor.workshop`."""
+
+    home: Path
+    store: Store
+    sandbox: Sandbox
+    models: Models
+    gallery: Gallery
+    policy: Policy
+    trust: TrustLists
+    limits: FetchLimits
+    sampling: SampleOptions
+    kept: FingerprintStore
+    metrics: Metrics
+    _looking: threading.Lock = field(default_factory=threading.Lock)
+
+    def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
+        """Take one post the whole way. `keep_stills` makes stills of matches that are not flagged as well, for a report.
+
+        Raises a `SosieError`: permanent for the video's own faults, transient for the world's.
+        """
+        started = time.perf_counter()
+        try:
+            result = self._scan(posted, keep_stills, started)
+        except SosieError as error:
+            self.metrics.videos.labels(error.code).inc()
+            raise
+        self.metrics.videos.labels("flagged" if result.flagged else "clear").inc()
+        self.metrics.video_seconds.inc(result.duration_s)
+        for finding in result.findings:
+            if finding.case_opened:
+                self.metrics.cases.labels(finding.assessment.reasons[0].code).inc()
+        return result
+
+    def _scan(self, posted: Posted, keep_stills: bool, started: float) -> ScanResult:
+        with ExitStack() as stack:
+            with self.metrics.stage("fetch"):
+                fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
+            self.metrics.video_bytes.inc(fetched.size_bytes)
+            fingerprint, reused = self._fingerprint(fetched)
+            with self.metrics.stage("match"):
+                indexes, index_version = self.gallery.current()
+                matches = match(fingerprint, voices(indexes, self.models, self.policy), self.policy.matching)
+            versions = Versions(self.policy.id, index_version, self.models.id, self.trust.version)
+            with self.metrics.stage("decide"):
+                findings = self._decide(posted, fingerprint, matches)
+            with self.metrics.stage("stills"):
+                findings = tuple(self._with_stills(f, fetched) if f.assessment.flagged or keep_stills else f for f in findings)
+            with self.metrics.stage("review"):
+                findings = self._record(posted, fingerprint, findings, versions)
+        riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(self.policy))
+        return ScanResult(
+            posted=posted,
+            sha256=fingerprint.sha256,
+            duration_s=fingerprint.duration_s,
+            truncated_at_s=fingerprint.truncated_at_s,
+            provenance=fingerprint.provenance,
+            findings=findings,
+            assessment=riskiest,
+            versions=versions,
+            seconds=time.perf_counter() - started,
+            reused=reused,
+        )
+
+    def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
+        if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
+            self.metrics.reused.inc()
+            if held.provenance.trust_version != self.trust.version:
+                held = replace(held, provenance=self.sandbox.run(check, fetched.path, self.trust, source=fetched.source))
+            return held, True
+        require_video(fetched.path, fetched.source)
+        made = fingerprints.take(
+            fetched.path,
+            sha256=fetched.sha256,
+            size_bytes=fetched.size_bytes,
+            source=fetched.source,
+            sandbox=self.sandbox,
+            models=self.models,
+            looking=self._looking,
+            trust=self.trust,
+            options=self.sampling,
+            metrics=self.metrics,
+        )
+        self.kept.put(made)
+        return made, False
+
+    def _decide(self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match]) -> tuple[Finding, ...]:
+        findings = []
+        at = posted.posted_at or datetime.now(UTC)
+        with self.store.session(read_only=True) as session:
+            known: Mapping[str, Likeness] = {likeness.id: likeness for likeness in likenesses.list_likenesses(session)}
+            for found in matches:
+                if (likeness := known.get(found.likeness)) is None:
+                    continue  # removed since the search
+                consent = consents.covering(session, likeness.id, account=posted.account, platform=posted.platform, at=at)
+                facts = Facts(
+                    name=likeness.name,
+                    deceased_on=likeness.deceased_on,
+                    score=found.score,
+                    frames=found.frames,
+                    seconds=found.seconds,
+                    ranges=", ".join(f"{clock_text(start)} to {clock_text(end)}" for start, end in found.ranges),
+                    state=fingerprint.provenance.state.value,
+                    ai=fingerprint.provenance.ai.value,
+                    signer=fingerprint.provenance.signer,
+                    trust_list=fingerprint.provenance.trust_list,
+                    account=posted.account,
+                    consent=None if consent is None else f"consent {consent.id[:8]}",
+                )
+                findings.append(Finding(likeness.name, found, assess(facts, self.policy)))
+        return tuple(findings)
+
+    def _with_stills(self, finding: Finding, fetched: Fetched) -> Finding:
+        chosen: list[Moment] = []
+        for moment in finding.match.moments:
+            if all(abs(moment.time_s - other.time_s) >= _STILL_SPACING_S for other in chosen):
+                chosen.append(moment)
+            if len(chosen) == _STILLS:
+                break
+        chosen.sort(key=lambda moment: moment.time_s)
+        frames = self.sandbox.run(stills, fetched.path, [m.time_s for m in chosen], _STILL_SIDE_PX, source=fetched.source)
+        return replace(
+            finding,
+            stills=tuple(Still(moment, jpeg_bytes(frame.image, _STILL_QUALITY)) for moment, frame in zip(chosen, frames, strict=True)),
+        )
+
+    def _record(self, posted: Posted, fingerprint: Fingerprint, findings: Sequence[Finding], versions: Versions) -> tuple[Finding, ...]:
+        """Stills first, then one transaction. A crash between them leaves files that the next try overwrites."""
+        shown = {
+            finding.match.likeness: tuple(self._kept_still(fingerprint, finding, still) for still in finding.stills)
+            for finding in findings
+            if finding.assessment.flagged
+        }
+        now = datetime.now(UTC)
+        recorded = []
+        with self.store.session() as session:
+            videos.record_video(
+                session,
+                sha256=fingerprint.sha256,
+                size_bytes=fingerprint.size_bytes,
+                duration_s=fingerprint.duration_s,
+                truncated_at_s=fingerprint.truncated_at_s,
+                provenance=fingerprint.provenance.to_json(),
+                now=now,
+            )
+            videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
+            rows: list[tuple[str | None, Assessment, Match | None]] = [(f.match.likeness, f.assessment, f.match) for f in findings]
+            for likeness_id, assessment, found in rows or [(None, assess_nobody(self.policy), None)]:
+                videos.record_assessment(
+                    session,
+                    post_id=posted.id,
+                    video_sha256=fingerprint.sha256,
+                    likeness_id=likeness_id,
+                    risk=assessment.risk,
+                    flagged=assessment.flagged,
+                    reasons=[asdict(reason) for reason in assessment.reasons],
+                    matches=[] if found is None else [asdict(found)],
+                    policy_version=versions.policy,
+                    index_version=versions.index,
+                    model_version=versions.model,
+                    trust_version=versions.trust,
+                    now=now,
+                )
+            for finding in findings:
+                if not finding.assessment.flagged:
+                    recorded.append(finding)
+                    continue
+                case, opened = cases.open_or_join(
+                    session,
+                    likeness_id=finding.match.likeness,
+                    video_sha256=fingerprint.sha256,
+                    post_id=posted.id,
+                    risk=finding.assessment.risk,
+                    reasons=[asdict(reason) for reason in finding.assessment.reasons],
+                    moments=shown[finding.match.likeness],
+                    versions=asdict(versions),
+                    now=now,
+                )
+                recorded.append(replace(finding, case_id=case.id, case_opened=opened))
+        return tuple(recorded)
+
+    def _kept_still(self, fingerprint: Fingerprint, finding: Finding, still: Still) -> cases.Moment:
+        file = f"evidence/{fingerprint.sha256}/{finding.match.likeness}/{round(still.moment.time_s * 1000):010d}.jpg"
+        write_atomically(self.home / file, still.jpeg)
+        return cases.Moment(
+            time_s=still.moment.time_s, score=still.moment.score, reference_id=still.moment.reference, still=file, box=still.moment.box
+        )
+
+
+def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:
+    """What each space weighs. Beside a face encoder CLIP is a second opinion; the bundled encoder knows only drawings, so it has none."""
+    if len(indexes) == 1:
+        return (Voice(indexes[0], 1.0),)
+    second = 0.0 if models.encoder.space.model == BUNDLED_NAME else policy.matching.clip_weight
+    return tuple(voice for voice in (Voice(indexes[0], second), Voice(indexes[1], 1.0)) if voice.weight)

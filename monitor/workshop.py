@@ -1,0 +1,109 @@
+"""Settings → the parts of Sosie, each made when first asked for and closed together.
+
+A command that only lists consents opens the database and nothing else; one that scans gets the whole pipeline.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from monitor.background import backgrounds
+from monitor.decision.policy import Policy, load_policy
+from monitor.enrolment import Enrolment
+from monitor.files import storage_errors
+from monitor.fingerprint import Models
+from monitor.fingerprint_store import FingerprintStore
+from monitor.gallery import Gallery
+from monitor.intake.fetch import FetchLimits
+from monitor.intake.sandbox import Sandbox
+from monitor.metrics import Metrics
+from monitor.pipeline import Pipeline
+from monitor.provenance.trust import TrustLists
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.vision.encoder import load_encoder
+from monitor.vision.face_encoder import load_face_encoder
+from monitor.vision.faces import load_detector
+from monitor.vision.frames import SampleOptions
+
+
+class Workshop:
+    """The parts under one roof; a context manager. Not thread-safe while parts are being made."""
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closing.close()
+
+    @cached_property
+    def store(self) -> Store:
+        """The database, at the schema of this code."""
+        with storage_errors(self.settings.home):
+            self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = Store(self.settings.effective_database_url)
+        self._closing.callback(store.close)
+        store.migrate()
+        return store
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        settings = self.settings
+        return self._closing.enter_context(Sandbox(settings.decode_workers, settings.decode_memory_bytes, settings.decode_timeout_s))
+
+    @cached_property
+    def models(self) -> Models:
+        settings = self.settings
+        face_encoder = None if settings.face_encoder is None else load_face_encoder(settings.face_encoder, settings.threads)
+        return Models(load_detector(settings.face_detector), load_encoder(settings.encoder, settings.threads), face_encoder)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        grounds = backgrounds(self.settings.cohort, self.models, self.sandbox, self.settings.home)
+        return Gallery(self.settings.home, self.store, self.models.face_spaces, grounds, self.metrics)
+
+    @cached_property
+    def enrolment(self) -> Enrolment:
+        return Enrolment(self.settings.home, self.store, self.sandbox, self.models)
+
+    @cached_property
+    def policy(self) -> Policy:
+        return load_policy(self.settings.policy)
+
+    @cached_property
+    def trust(self) -> TrustLists:
+        return TrustLists.load(self.settings.trust_anchors, self.settings.trust_config)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        settings = self.settings
+        policy, trust = self.policy, self.trust  # cheap, and their mistakes should show before a model is loaded
+        kept = FingerprintStore(settings.home, settings.fingerprint_days)
+        kept.expire()
+        return Pipeline(
+            home=settings.home,
+            store=self.store,
+            sandbox=self.sandbox,
+            models=self.models,
+            gallery=self.gallery,
+            policy=policy,
+            trust=trust,
+            limits=FetchLimits(
+                max_bytes=settings.fetch_max_bytes,
+                timeout_s=settings.fetch_timeout_s,
+                min_bytes_per_s=settings.fetch_min_bytes_per_s,
+                max_redirects=settings.fetch_max_redirects,
+                allow_private=settings.fetch_allow_private,
+            ),
+            sampling=SampleOptions(gap_s=settings.sample_gap_s, max_s=settings.max_hours * 3600),
+            kept=kept,
+            metrics=self.metrics,
+        )
