@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,3 +44,14 @@ def write_atomically(file: Path, data: bytes, *, mode: int = 0o600) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def make_once(file: Path, data: bytes) -> bytes:
+    """The content of `file`, which is `data` if nobody was first; processes that start at once agree on one. Mode 0600."""
+    if not file.exists():
+        draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+        write_atomically(draft, data)
+        with contextlib.suppress(FileExistsError):  # another process was first: its content counts
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_bytes()

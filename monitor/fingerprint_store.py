@@ -11,7 +11,6 @@ Nothing here is the truth: a fingerprint that is missing, damaged or expired is 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -25,7 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from indexes.space import Space
-from monitor.files import write_atomically
+from monitor.files import make_once, write_atomically
 from monitor.fingerprint import Fingerprint, SeenFace
 from monitor.provenance.types import Provenance
 
@@ -60,8 +59,9 @@ class FingerprintStore:
         folder = self._root / _today().isoformat()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = f"{fingerprint.sha256}-{fingerprint.makers}"
+        key = make_once(folder / "key", AESGCM.generate_key(256))
         nonce = os.urandom(_NONCE_BYTES)
-        write_atomically(folder / name, nonce + AESGCM(self._key(folder)).encrypt(nonce, _pack(fingerprint), name.encode()))
+        write_atomically(folder / name, nonce + AESGCM(key).encrypt(nonce, _pack(fingerprint), name.encode()))
 
     def expire(self) -> int:
         """Destroy the keys, then the files, of days that are over; returns how many days went."""
@@ -73,16 +73,6 @@ class FingerprintStore:
 
     def _live_days(self) -> set[str]:
         return {(_today() - timedelta(days=n)).isoformat() for n in range(self._days)}
-
-    def _key(self, folder: Path) -> bytes:
-        file = folder / "key"
-        if not file.exists():
-            fresh = folder / f".key-{os.urandom(8).hex()}"
-            write_atomically(fresh, AESGCM.generate_key(256))
-            with contextlib.suppress(FileExistsError):  # another process was first: its key is the day's
-                os.link(fresh, file)
-            fresh.unlink()
-        return file.read_bytes()
 
 
 def _today() -> date:

@@ -60,7 +60,10 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file to read and not to change. `source` is what the caller asked for, `sha256` in lower-case hex."""
+    """A file to read and not to change; `sha256` in lower-case hex.
+
+    `source` is what the caller asked for, of a URL without its query, which may be a secret.
+    """
 
     source: str
     path: Path
@@ -110,7 +113,7 @@ def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resol
             path = Path(name)
             with os.fdopen(descriptor, "wb") as file:
                 sha256, size_bytes = _download(source, file, limits, resolver)
-        yield Fetched(source, path, sha256, size_bytes)
+        yield Fetched(_shown(_parsed(source)), path, sha256, size_bytes)
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

@@ -78,7 +78,7 @@ class TestDownloads:
     def test_a_body_is_stored_hashed_and_gone_afterwards(self, server: FileServer, scratch: Path) -> None:
         source = server.url("/clip?token=secret")
         with fetch(source, scratch=scratch, limits=LIMITS) as fetched:
-            assert fetched == Fetched(source, fetched.path, sha256(CLIP), len(CLIP))
+            assert fetched == Fetched(source.partition("?")[0], fetched.path, sha256(CLIP), len(CLIP)), "a query may be a secret"
             assert fetched.path.parent == scratch
             assert fetched.path.read_bytes() == CLIP
             assert fetched.path.stat().st_mode & 0o077 == 0
