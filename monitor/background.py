@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.background import Background, Prior
-from monitor.cast.drawing import Shot, portrait
+from monitor.cast.drawing import portrait
 from monitor.cast.people import person
+from monitor.cast.shot import random_shot
 from monitor.errors import ConfigError, SosieError
 from monitor.files import write_atomically
 from monitor.fingerprint import Models
@@ -62,7 +63,7 @@ def backgrounds(cohort: Path | None, models: Models, sandbox: Sandbox, home: Pat
 
 def _drawn() -> Iterator[Picture]:
     for seed in _STRANGERS:
-        yield portrait(person(seed), Shot.random(np.random.default_rng(seed)))
+        yield portrait(person(seed), random_shot(np.random.default_rng(seed)))
 
 
 def _decoded(pictures: Sequence[Path], sandbox: Sandbox) -> Iterator[Picture]:

@@ -6,7 +6,7 @@ a demo never touches a real registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ class Score:
 
     def count(self, post: LabelledPost, result: ScanResult) -> None:
         flagged = {finding.name for finding in result.findings if finding.assessment.flagged}
-        wanted = {post.expected} - {None}
+        wanted = set() if post.expected is None else {post.expected}
         self.posts += 1
         self.expected += len(wanted)
         self.cases |= {finding.case_id for finding in result.findings if finding.case_id}
@@ -64,17 +64,21 @@ def run(workshop: Workshop, studio: Studio, tell: Callable[[LabelledPost, ScanRe
     score = Score()
     rendered = posts(folder, studio)
     with ThreadPoolExecutor(1, thread_name_prefix="sosie-demo") as ahead:
-        waiting = ahead.submit(next, rendered)  # rendering starts while the models load
+        waiting = ahead.submit(_next, rendered)  # rendering starts while the models load
         register(workshop, PROTECTED)
         while (post := waiting.result()) is not None:
-            waiting = ahead.submit(next, rendered, None)
+            waiting = ahead.submit(_next, rendered)
             result = workshop.pipeline.scan(Posted.of(str(post.path), account=post.account, platform="demo", caption=post.label))
             score.count(post, result)
             tell(post, result)
     return score
 
 
-def register(workshop: Workshop, members: Iterator[Member] | tuple[Member, ...]) -> None:
+def _next(rendered: Iterator[LabelledPost]) -> LabelledPost | None:
+    return next(rendered, None)
+
+
+def register(workshop: Workshop, members: Sequence[Member]) -> None:
     """Enrol members of the cast from a few rendered pictures each, and grant the licences they gave."""
     folder = workshop.settings.home / "pictures"
     folder.mkdir(exist_ok=True)

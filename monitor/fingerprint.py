@@ -135,7 +135,7 @@ def take(
             face_vectors.append(models.embed_faces([images[i] for i, _ in seen], [face for _, face in seen]))
         faces += [SeenFace(len(times) + i, _fractions(face, images[i]), face.confidence) for i, face in seen]
         times += [frame.time_s for frame in chunk.frames]
-        duration_s, truncated_at_s = max(duration_s, chunk.info.duration_s, *times), chunk.truncated_at_s
+        duration_s, truncated_at_s = max(duration_s, chunk.info.duration_s or 0.0, *times), chunk.truncated_at_s
     return Fingerprint(
         sha256=sha256,
         size_bytes=size_bytes,

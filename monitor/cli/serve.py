@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -23,8 +23,8 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (SOSIE_SERVE_PORT).")] = None,
 ) -> None:
     """Serve the reviewers' console until interrupted."""
-    given = {"serve_host": host, "serve_port": port}
-    with Workshop(settings.load(**{name: value for name, value in given.items() if value is not None})) as workshop:
+    overrides: dict[str, Any] = {"serve_host": host, "serve_port": port}
+    with Workshop(settings.load(**{name: value for name, value in overrides.items() if value is not None})) as workshop:
         serve_console(workshop)
 
 

@@ -1,0 +1,64 @@
+"""What every endpoint of one console shares, and how it renders a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import jinja2
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+from starlette.responses import HTMLResponse
+
+from monitor.console import history, words
+from monitor.console.auth import Door
+from monitor.settings import Settings
+from monitor.store import Store
+
+if TYPE_CHECKING:
+    from monitor.console.signin import Throttle
+
+HERE = Path(__file__).parent
+
+
+def make_templates() -> jinja2.Environment:
+    """Escapes everything; a name a template uses and nobody gave is an error, not an empty string."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= words.FILTERS | history.FILTERS
+    return environment
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Made once by `create_app`. Thread-safe."""
+
+    settings: Settings
+    store: Store
+    registry: CollectorRegistry
+    clock: Callable[[], datetime]
+    door: Door
+    throttle: Throttle
+    templates: jinja2.Environment
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Render `template` for whoever `require` found behind the request."""
+        principal = getattr(request.state, "principal", None)
+        html = self.templates.get_template(template).render(path=request.url.path, principal=principal, now=self.clock(), **values)
+        return HTMLResponse(html, status)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextDep = Annotated[Context, Depends(_context)]

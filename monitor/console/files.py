@@ -1,0 +1,75 @@
+"""Evidence stills and reference pictures.
+
+A URL names a case and a position, or a reference; the file's name comes from the database alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from PIL import Image
+from starlette.responses import FileResponse, Response
+
+from monitor.console.auth import Reader
+from monitor.console.context import HERE, Context, ContextDep
+from monitor.console.framing import Framing, framing
+from monitor.errors import NotFound
+from monitor.registry import references
+from monitor.review import cases
+from monitor.review.cases import Moment
+
+router = APIRouter(include_in_schema=False)
+
+EVIDENCE = "evidence"
+REFERENCES = "references"
+_PLACEHOLDER = HERE / "static" / "gone.svg"
+
+
+@router.get("/cases/{case_id}/stills/{position}")
+def still(case_id: str, position: int, context: ContextDep, principal: Reader) -> Response:
+    with context.store.session(read_only=True) as session:
+        moments = cases.get_case(session, case_id).moments
+    if not 0 <= position < len(moments):
+        raise NotFound(f"Still {position} of this case", "does not exist", "Open the case again")
+    return _picture(context, EVIDENCE, moments[position].still)
+
+
+@router.get("/references/{reference_id}")
+def reference(reference_id: str, context: ContextDep, principal: Reader) -> Response:
+    """A reference that was erased gives the placeholder too: a case page outlives its pictures."""
+    try:
+        with context.store.session(read_only=True) as session:
+            name = references.get_reference(session, reference_id).file
+    except NotFound:
+        name = None
+    return _picture(context, REFERENCES, name)
+
+
+def frame(context: Context, moment: Moment) -> Framing | None:
+    """How a page lays out the still; None when it is gone."""
+    file = _file(context, EVIDENCE, moment.still)
+    if file is None:
+        return None
+    try:
+        with Image.open(file) as picture:  # reads the header of a JPEG that Sosie wrote
+            return framing(picture.width, picture.height, moment.box)
+    except OSError:
+        return None
+
+
+def _picture(context: Context, folder: str, name: str | None) -> Response:
+    """The JPEG at home/`name`, or with 404 a drawing in its place (browsers show it all the same)."""
+    file = _file(context, folder, name)
+    if file is None:
+        return Response(_PLACEHOLDER.read_bytes(), 404, media_type="image/svg+xml")
+    return FileResponse(file, media_type="image/jpeg")
+
+
+def _file(context: Context, folder: str, name: str | None) -> Path | None:
+    """The file `name` under the home, if it is a JPEG inside `folder` and still there."""
+    if name is None:
+        return None
+    file = (context.settings.home / name).resolve()
+    inside = file.is_relative_to((context.settings.home / folder).resolve())
+    return file if inside and file.suffix == ".jpg" and file.is_file() else None
