@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.postgres"]
+
 SHARED = Path(os.environ.get("SOSIE_TEST_SHARED", Path(__file__).parent.parent.parent / "shared" / "data")).resolve()
 
 

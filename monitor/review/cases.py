@@ -1,0 +1,161 @@
+"""Cases: one likeness in one video, however many posts carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from monitor import audit
+from monitor.errors import NotFound
+from monitor.store import Base, insert_if_absent, locked
+from monitor.videos import Post
+
+
+class CaseState(StrEnum):
+    OPEN = "open"
+    DECIDED = "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One matched frame: its time, its score, the reference it resembles, its still (a file name under the home), and the
+    face's box x0, y0, x1, y1 in fractions of the picture."""
+
+    time_s: float
+    score: float
+    reference_id: str | None
+    still: str | None
+    box: tuple[float, float, float, float] | None = None
+
+
+class Case(Base):
+    """What a reviewer sees. `reasons`, `evidence` and `versions` are those of the riskiest post.
+
+    `lease_token` counts the claims ever made on this case and only grows; owner and expiry are those of the last one.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        UniqueConstraint("likeness_id", "video_sha256"),
+        Index("ix_cases_queue", "state", "risk", "opened_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    likeness_id: Mapped[str]  # the registry's; no foreign key: a case outlives the erasure of its likeness
+    video_sha256: Mapped[str] = mapped_column(ForeignKey("videos.sha256"))
+    state: Mapped[str]
+    verdict: Mapped[str | None]
+    risk: Mapped[float]
+    reasons: Mapped[list[dict[str, Any]]]
+    evidence: Mapped[list[dict[str, Any]]]
+    versions: Mapped[dict[str, Any]] = mapped_column(JSON)
+    opened_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    lease_owner: Mapped[str | None]
+    lease_token: Mapped[int] = mapped_column(BigInteger)
+    lease_expires_at: Mapped[datetime | None]
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        return tuple(Moment(**moment) for moment in self.evidence)
+
+    def claimed(self, now: datetime) -> bool:
+        """Somebody holds a live claim. A claim ends at its expiry, not after it."""
+        return self.lease_expires_at is not None and now < self.lease_expires_at
+
+
+class CasePost(Base):
+    """A post that carries the case's video."""
+
+    __tablename__ = "case_posts"
+    __table_args__ = (Index(None, "post_id"),)
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    post_id: Mapped[str] = mapped_column(ForeignKey("posts.id"), primary_key=True)
+
+
+def open_or_join(
+    session: Session,
+    *,
+    likeness_id: str,
+    video_sha256: str,
+    post_id: str,
+    risk: float,
+    reasons: Sequence[Mapping[str, Any]],
+    moments: Sequence[Moment],
+    versions: Mapping[str, str],
+    now: datetime,
+    actor: str = "scan",
+) -> tuple[Case, bool]:
+    """Put a recorded post on the case of (likeness, video), opening the case if there is none; say whether it was opened.
+
+    Idempotent, and safe when two do it at once: one case, both posts. The riskiest post's reasons and evidence stand;
+    a decided case keeps its verdict.
+    """
+    found = {
+        "risk": risk,
+        "reasons": [dict(reason) for reason in reasons],
+        "evidence": [asdict(moment) for moment in moments],
+        "versions": dict(versions),
+    }
+    opened = insert_if_absent(
+        session,
+        Case,
+        id=uuid4().hex,
+        likeness_id=likeness_id,
+        video_sha256=video_sha256,
+        state=CaseState.OPEN,
+        verdict=None,
+        opened_at=now,
+        updated_at=now,
+        lease_owner=None,
+        lease_token=0,
+        lease_expires_at=None,
+        **found,
+    )
+    case = locked(session, select(Case).filter_by(likeness_id=likeness_id, video_sha256=video_sha256)).one()
+    if risk > case.risk:
+        case.updated_at = now
+        for name, value in found.items():
+            setattr(case, name, value)
+    if insert_if_absent(session, CasePost, case_id=case.id, post_id=post_id):
+        case.updated_at = now
+        record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail={"post": post_id, "risk": risk})
+    session.flush()
+    return case, opened
+
+
+def get_case(session: Session, case_id: str) -> Case:
+    """Raises `NotFound`."""
+    if (case := session.get(Case, case_id)) is None:
+        raise _no_case(case_id)
+    return case
+
+
+def lock_case(session: Session, case_id: str) -> Case:
+    """The case as it is now, for the one who changes it. Raises `NotFound`."""
+    if (case := locked(session, select(Case).filter_by(id=case_id)).one_or_none()) is None:
+        raise _no_case(case_id)
+    return case
+
+
+def posts(session: Session, case_id: str) -> list[Post]:
+    """The posts that carry the case's video, in the order they were received."""
+    query = select(Post).join(CasePost, CasePost.post_id == Post.id).where(CasePost.case_id == case_id)
+    return list(session.scalars(query.order_by(Post.received_at, Post.id)))
+
+
+def record(session: Session, case: Case, action: str, *, actor: str, now: datetime, detail: Mapping[str, Any] | None = None) -> None:
+    """Audit a change of the case."""
+    audit.record(session, now=now, actor=actor, action=action, subject_type="case", subject_id=case.id, detail=detail)
+
+
+def _no_case(case_id: str) -> NotFound:
+    return NotFound(f"Case {case_id}", "does not exist", "Open the queue for the cases there are")
