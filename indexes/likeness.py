@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes import snapshot
-from indexes.background import Background, Prior
+from indexes.background import Background, Prior, fisher_z
 from indexes.errors import SpaceMismatch
 from indexes.exact import ExactIndex
 from indexes.space import Space
@@ -113,13 +113,14 @@ class LikenessIndex:
         with self._lock:
             similarities, ids = self._exact.search(queries, _NEIGHBOURS)
             centres = self.background.centre(queries)
-            return [self._hits(*row) for row in zip(similarities.tolist(), ids.tolist(), centres.tolist(), strict=True)]
+            rows = zip(similarities.tolist(), fisher_z(similarities).tolist(), ids.tolist(), centres.tolist(), strict=True)
+            return [self._hits(*row) for row in rows]
 
-    def _hits(self, similarities: list[float], ids: list[int], centre: float) -> list[Hit]:
+    def _hits(self, similarities: list[float], fishers: list[float], ids: list[int], centre: float) -> list[Hit]:
         best: dict[str, Hit] = {}
-        for similarity, row_id in zip(similarities, ids, strict=True):
+        for similarity, fisher, row_id in zip(similarities, fishers, ids, strict=True):
             row = self._rows[row_id]
-            z = (similarity - (centre + row.centre) / 2) / self._spread
+            z = (fisher - (centre + row.centre) / 2) / self._spread
             if row.likeness not in best or z > best[row.likeness].z:
                 best[row.likeness] = Hit(row.likeness, row.reference, similarity, z)
         return sorted(best.values(), key=lambda hit: (-hit.z, hit.likeness))

@@ -215,7 +215,7 @@ class Pipeline:
                     trust_version=versions.trust,
                     now=now,
                 )
-            for finding in findings:
+            for finding in sorted(findings, key=lambda f: f.match.likeness):  # one order for all, or two transactions could deadlock
                 if not finding.assessment.flagged:
                     recorded.append(finding)
                     continue

@@ -15,6 +15,8 @@ from monitor.cli import consent, demo, index, likeness, model, provenance, scan,
 from monitor.cli.output import err, print_error
 from monitor.errors import SosieError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="sosie",
     help="Finds misuse of protected likenesses in uploaded videos, and puts it before a reviewer.",
@@ -42,6 +44,7 @@ def main() -> None:
     except SosieError as error:
         print_error(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("interrupted; what was stored stays")
-        sys.exit(130)
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # typer ends so on Ctrl+C, without a word
+            err.print("interrupted; what was stored stays")
+        raise

@@ -48,7 +48,7 @@ def test_scores_mean_the_same_when_the_model_puts_everybody_close_together() -> 
     def crowd(n: int, seed: int) -> NDArray[np.float32]:
         return unit(n, seed, around=common)
 
-    index = LikenessIndex(SPACE, Background(crowd(60, 3), Prior(0.5, 0.2)))
+    index = LikenessIndex(SPACE, Background(crowd(60, 3), Prior(0.9, 0.2)))
     index.add(["a"], ["a"], crowd(1, 5))
     raw = [hits[0].similarity for hits in index.search(crowd(300, 6), SPACE)]
     z = [hits[0].z for hits in index.search(crowd(300, 6), SPACE)]

@@ -75,7 +75,7 @@ def test_two_weak_agreeing_voices_say_more_than_one() -> None:
 
 
 def test_the_score_is_one_half_at_the_threshold() -> None:
-    faces = [(frame, [near(ADA, 0.4, frame)]) for frame in range(3)]
+    faces = [(frame, [near(ADA, float(np.tanh(0.4)), frame)]) for frame in range(3)]
     (found,) = match(fingerprint(faces, times_s=range(3)), [Voice(index(), 1.0)], RULE, floor=0.4)
     assert found.score == pytest.approx(0.5, abs=0.01)
 
