@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -84,11 +86,15 @@ def _embed(pictures: Iterator[Picture], models: Models) -> tuple[Vectors, ...]:
 
 def _kept(home: Path, name: str, models: Models, make: Callable[[], tuple[Vectors, ...]]) -> tuple[Vectors, ...]:
     file = home / "cohort" / f"{name}-{models.id}.npz"
-    if not file.exists():
-        rows = make()
-        stream = io.BytesIO()
-        np.savez(stream, allow_pickle=False, **{f"space{i}": vectors for i, vectors in enumerate(rows)})
-        write_atomically(file, stream.getvalue())
-        return rows
-    with np.load(file, allow_pickle=False) as arrays:
-        return tuple(arrays[f"space{i}"] for i in range(len(models.face_spaces)))
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return tuple(arrays[f"space{i}"] for i in range(len(models.face_spaces)))
+    except FileNotFoundError:
+        pass
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        _log.warning("%s is damaged, and is made again", file)
+    rows = make()
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **{f"space{i}": vectors for i, vectors in enumerate(rows)})
+    write_atomically(file, stream.getvalue())
+    return rows

@@ -3,14 +3,15 @@
 They hold faces of people who match nobody, so they are kept briefly and die for certain: each day's fingerprints are
 encrypted (AES-256-GCM) with that day's key, and expiry deletes the key first.
 
-    HOME/fingerprints/2026-11-22/key                       32 random bytes, mode 0600
-    HOME/fingerprints/2026-11-22/<sha256>-<makers>         nonce + ciphertext
+    HOME/fingerprints/2026-11-22/key                            32 random bytes, mode 0600
+    HOME/fingerprints/2026-11-22/<sha256>-<makers>-<sampling>   nonce + ciphertext
 
 Nothing here is the truth: a fingerprint that is missing, damaged or expired is made again. Safe for several processes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -27,28 +28,30 @@ from indexes.space import Space
 from monitor.files import make_once, write_atomically
 from monitor.fingerprint import Fingerprint, SeenFace
 from monitor.provenance.types import Provenance
+from monitor.vision.frames import SampleOptions
 
 _NONCE_BYTES = 12
 
 
 class FingerprintStore:
-    """Fingerprints by (content hash, makers), each for `days` whole days."""
+    """Fingerprints by (content hash, makers), each for `days` whole days; those sampled in another way are not found."""
 
-    def __init__(self, home: Path, days: int) -> None:
+    def __init__(self, home: Path, days: int, sampling: SampleOptions | None = None) -> None:
         self._root = home / "fingerprints"
         self._days = days
+        self._sampling = hashlib.sha256(repr(sampling).encode()).hexdigest()[:8]
 
     def get(self, sha256: str, makers: str) -> Fingerprint | None:
         """The fingerprint of these bytes by these makers, or None: never kept, expired, or not intact."""
         for day in sorted(self._live_days(), reverse=True):
-            file = self._root / day / f"{sha256}-{makers}"
+            file = self._root / day / self._name(sha256, makers)
             try:
                 sealed, key = file.read_bytes(), (self._root / day / "key").read_bytes()
             except FileNotFoundError:
                 continue
             try:
                 return _unpack(AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], file.name.encode()))
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # ValueError: cut short
                 file.unlink(missing_ok=True)
         return None
 
@@ -58,7 +61,7 @@ class FingerprintStore:
             return
         folder = self._root / _today().isoformat()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"{fingerprint.sha256}-{fingerprint.makers}"
+        name = self._name(fingerprint.sha256, fingerprint.makers)
         key = make_once(folder / "key", AESGCM.generate_key(256))
         nonce = os.urandom(_NONCE_BYTES)
         write_atomically(folder / name, nonce + AESGCM(key).encrypt(nonce, _pack(fingerprint), name.encode()))
@@ -70,6 +73,9 @@ class FingerprintStore:
             (folder / "key").unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
         return len(expired)
+
+    def _name(self, sha256: str, makers: str) -> str:
+        return f"{sha256}-{makers}-{self._sampling}"
 
     def _live_days(self) -> set[str]:
         return {(_today() - timedelta(days=n)).isoformat() for n in range(self._days)}

@@ -13,6 +13,7 @@ from typing import Self
 from monitor.background import backgrounds
 from monitor.decision.policy import Policy, load_policy
 from monitor.enrolment import Enrolment
+from monitor.errors import ConfigError
 from monitor.files import storage_errors
 from monitor.fingerprint import Models
 from monitor.fingerprint_store import FingerprintStore
@@ -47,8 +48,14 @@ class Workshop:
     @cached_property
     def store(self) -> Store:
         """The database, at the schema of this code."""
-        with storage_errors(self.settings.home):
-            self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home = self.settings.home
+        try:
+            with storage_errors(home):
+                home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(
+                "SOSIE_HOME", f"{home} cannot be made: {error.strerror}", "Name a folder that is, or can be, yours"
+            ) from error
         store = Store(self.settings.effective_database_url)
         self._closing.callback(store.close)
         store.migrate()
@@ -63,7 +70,9 @@ class Workshop:
     def models(self) -> Models:
         settings = self.settings
         face_encoder = None if settings.face_encoder is None else load_face_encoder(settings.face_encoder, settings.threads)
-        return Models(load_detector(settings.face_detector), load_encoder(settings.encoder, settings.threads), face_encoder)
+        return Models(
+            load_detector(settings.face_detector), load_encoder(settings.encoder, settings.threads, settings.precision), face_encoder
+        )
 
     @cached_property
     def gallery(self) -> Gallery:
@@ -86,7 +95,8 @@ class Workshop:
     def pipeline(self) -> Pipeline:
         settings = self.settings
         policy, trust = self.policy, self.trust  # cheap, and their mistakes should show before a model is loaded
-        kept = FingerprintStore(settings.home, settings.fingerprint_days)
+        sampling = SampleOptions(gap_s=settings.sample_gap_s, max_s=settings.max_hours * 3600)
+        kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
         kept.expire()
         return Pipeline(
             home=settings.home,
@@ -103,7 +113,7 @@ class Workshop:
                 max_redirects=settings.fetch_max_redirects,
                 allow_private=settings.fetch_allow_private,
             ),
-            sampling=SampleOptions(gap_s=settings.sample_gap_s, max_s=settings.max_hours * 3600),
+            sampling=sampling,
             kept=kept,
             metrics=self.metrics,
         )

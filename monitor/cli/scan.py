@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from monitor import settings
 from monitor.cli.output import err, out, print_error, print_json
-from monitor.errors import NotAVideo, SosieError
+from monitor.errors import NotAVideo, NotFound, SosieError
 from monitor.intake.sniff import Kind, sniff
 from monitor.pipeline import Pipeline
 from monitor.provenance.sentences import sentences
@@ -35,18 +36,21 @@ def scan(
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a self-contained report.")] = None,
     account: Annotated[str | None, typer.Option(help="The account that posted the videos; consents are looked up by it.")] = None,
     platform: Annotated[str | None, typer.Option(help="The platform they were posted on.")] = None,
-    posted_at: Annotated[datetime | None, typer.Option(help="When they were posted (UTC unless it says otherwise).")] = None,
+    posted_at: Annotated[datetime | None, typer.Option(help="When they were posted (UTC).")] = None,
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
 ) -> None:
     """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
 
     Exits with 0 when all were scanned, 2 when some could not be.
     """
-    when = posted_at.astimezone() if posted_at else None
+    when = posted_at.replace(tzinfo=UTC) if posted_at else None
     with Workshop(settings.load()) as workshop:
-        posts = [Posted.of(source, account=account, platform=platform, posted_at=when, caption=caption) for source in _expand(sources)]
+        found, refused = _expand(sources)
+        posts = [Posted.of(source, account=account, platform=platform, posted_at=when, caption=caption) for source in found]
+        workers, keep_stills = workshop.settings.decode_workers, report is not None
+        scanned = scan_all(workshop.pipeline, posts, workers=workers, keep_stills=keep_stills) if posts else ()
         outcomes = []
-        for posted, outcome in scan_all(workshop.pipeline, posts, workers=workshop.settings.decode_workers, keep_stills=report is not None):
+        for posted, outcome in chain(refused, scanned):
             outcomes.append((posted, outcome))
             if json:
                 print_json(error_json(posted.source, outcome) if isinstance(outcome, SosieError) else outcome.to_json())
@@ -84,23 +88,33 @@ def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _expand(sources: Sequence[str]) -> list[str]:
-    """Folders become the videos in them, known by content; everything else stays for the fetch to judge."""
+def _expand(sources: Sequence[str]) -> tuple[list[str], list[Outcome]]:
+    """What to scan, and the folders that hold nothing to scan.
+
+    Folders become the videos in them, known by content; everything else stays for the fetch to judge.
+    """
     expanded: list[str] = []
+    refused: list[Outcome] = []
     for source in sources:
         if "://" in source or not Path(source).is_dir():
             expanded.append(source)
             continue
         files = [Path(folder) / name for folder, _, names in os.walk(source) for name in names]
-        videos = sorted(str(file) for file in files if file.is_file() and sniff(file).kind is Kind.VIDEO)
+        videos = sorted(str(file) for file in files if file.is_file() and _may_be_video(file))
         if not videos:
-            raise NotAVideo(
-                source, f"the folder holds no video ({len(files)} files looked into)", "Give a folder with videos, or the files themselves"
-            )
-        if skipped := len(files) - len(videos):
+            reason = f"the folder holds no video ({len(files)} files looked into)"
+            refused.append((Posted.of(source), NotAVideo(source, reason, "Give a folder with videos, or the files themselves")))
+        elif skipped := len(files) - len(videos):
             err.print(f"{escape(source)}: {len(videos)} videos; {skipped} other files left out")
         expanded += videos
-    return expanded
+    return expanded, refused
+
+
+def _may_be_video(file: Path) -> bool:
+    try:
+        return sniff(file).kind is Kind.VIDEO
+    except NotFound:  # it cannot be read: the scan will say why
+        return True
 
 
 def _print(result: ScanResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -40,7 +41,8 @@ def serve_console(workshop: Workshop) -> None:
             out.print(f"Account [bold]admin[/], password [bold]{password}[/]  (printed this once)")
         out.print(f"Sosie is at http://{configured.serve_host}:{listening.getsockname()[1]}  (Ctrl+C stops it)")
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        server.run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down, and passes the signal on
+            server.run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -327,3 +327,19 @@ def test_loading_leaves_logging_alone(weights: Path, monkeypatch: pytest.MonkeyP
     level = root.level
     load_encoder(str(weights), threads=1)
     assert (root.handlers, root.level) == ([], level)
+
+
+def test_half_precision_is_a_space_of_its_own_and_says_nearly_the_same() -> None:
+    from monitor.vision.encoder import multiplies_bfloat16
+
+    if not multiplies_bfloat16():
+        with pytest.raises(ModelError, match="SOSIE_PRECISION=fp32"):
+            load_encoder("bundled", threads=1, precision="bf16")
+        return
+    full, half = load_encoder("bundled", threads=1), load_encoder("bundled", threads=1, precision="bf16")
+    assert full.space != half.space
+    pictures = [np.random.default_rng(seed).integers(0, 256, (120, 100, 3), dtype=np.uint8) for seed in range(8)]
+    rows = half.encode(pictures)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert (rows * full.encode(pictures)).sum(axis=1).min() > 0.995
