@@ -9,6 +9,8 @@ import pytest
 
 pytest_plugins = ["tests.postgres"]
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as monitor.cli does, before torch is loaded
+
 SHARED = Path(os.environ.get("SOSIE_TEST_SHARED", Path(__file__).parent.parent.parent / "shared" / "data")).resolve()
 
 

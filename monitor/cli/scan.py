@@ -84,8 +84,10 @@ def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_
             for outcome in pool.map(one, posts):
                 progress.advance(task)
                 yield outcome
-        finally:
+        except BaseException:  # Ctrl+C, or nobody wants the rest: do not wait for what is being decoded
             pool.shutdown(wait=False, cancel_futures=True)
+            pipeline.sandbox.close()
+            raise
 
 
 def _expand(sources: Sequence[str]) -> tuple[list[str], list[Outcome]]:

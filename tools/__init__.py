@@ -1,0 +1,1 @@
+"""Programs for whoever works on Sosie; no part of what is installed."""
