@@ -30,7 +30,9 @@ def write_clip(path: Path, frames: Iterator[Picture], *, fps: int = FPS, crf: in
         container.mux(stream.encode(None))
 
 
-def slideshow(pictures: Sequence[Picture], *, seconds_each: float, zoom: tuple[float, float], pan: tuple[float, float]) -> Iterator[Picture]:
+def slideshow(
+    pictures: Sequence[Picture], *, seconds_each: float, zoom: tuple[float, float], pan: tuple[float, float]
+) -> Iterator[Picture]:
     """Each picture in turn, the camera moving over it; `zoom` from-to, `pan` in shares of the picture."""
     height, width = SIZE
     for picture in pictures:

@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from monitor.errors import SosieError
 
-out = Console(highlight=False, soft_wrap=True)
+# As wide as any table: cells are never folded, so that ids can be copied and lines searched. The terminal wraps.
+out = Console(highlight=False, soft_wrap=True, width=10_000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

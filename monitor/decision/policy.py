@@ -125,6 +125,8 @@ def assess_nobody(policy: Policy) -> Assessment:
 
 def _words(facts: Facts) -> dict[str, str]:
     words = {name: "unknown" if value is None else str(value) for name, value in asdict(facts).items()}
+    if facts.deceased_on is not None:
+        words["deceased_on"] = f"{facts.deceased_on.day} {facts.deceased_on:%B %Y}"
     words["score"] = f"{facts.score:.2f}"
     words["seconds"] = f"{facts.seconds:.1f}"
     words["signer"] = f"signed by {facts.signer}" if facts.signer else "the signer is not named"

@@ -164,6 +164,6 @@ def test_true_and_false_matches_per_clip(seen: list[Seen], names: dict[str, str]
     if path := os.environ.get("SOSIE_TEST_TABLE"):
         Path(path).write_text("\n".join(table))
     assert total == 73
-    assert true >= 68, "measured: 71; two in a hundred pictures of this set are very unlike the references"
-    assert false <= 3, "measured: 1 of 73 x 72 pairs"
-    assert rows["nobody registered"][2] <= 1, "measured: 0 of the clips of people nobody registered"
+    assert true >= 67, "measured: 70"
+    assert false <= 2, "measured: 0 of 73 x 72 pairs"
+    assert rows["nobody registered"][2] <= 1, "measured: 0 of 31"

@@ -45,7 +45,9 @@ def test_a_look_alike_is_drawn_differently_in_the_same_shot() -> None:
     assert np.abs(portrait(who, shot).astype(int) - portrait(look_alike(who, 1), shot)).mean() > 1
 
 
-@pytest.mark.parametrize("change", [{"yaw": 20.0}, {"pitch": 10.0}, {"roll": 12.0}, {"mouth": 1.0}, {"blink": 1.0}, {"light_x": 1.0}, {"place": 9}])
+@pytest.mark.parametrize(
+    "change", [{"yaw": 20.0}, {"pitch": 10.0}, {"roll": 12.0}, {"mouth": 1.0}, {"blink": 1.0}, {"light_x": 1.0}, {"place": 9}]
+)
 def test_each_circumstance_shows(change: dict[str, float]) -> None:
     still = Shot(noise=0)
     assert np.abs(portrait(person(8), replace(still, **change), SIZE).astype(int) - portrait(person(8), still, SIZE)).max() > 40  # type: ignore[arg-type]

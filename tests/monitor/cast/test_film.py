@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -42,14 +43,16 @@ def test_a_seed_is_a_film(original: Path, tmp_path: Path) -> None:
 
 def test_people_move_and_scenes_are_cut() -> None:
     pictures = [picture.astype(int) for picture in frames([person(4)], seconds=4.8, seed=3, size=(90, 160), fps=10)]
-    steps = [np.abs(a - b).mean() for a, b in zip(pictures, pictures[1:], strict=False)]
+    steps = [np.abs(a - b).mean() for a, b in pairwise(pictures)]
     assert min(steps) > 0
     assert np.argmax(steps) == 23
     assert max(steps) > 4 * np.median(steps)
 
 
 def test_several_people_and_nobody() -> None:
-    nobody, one, two = (next(frames(cast, seconds=1, seed=3, size=(180, 320), fps=25)) for cast in ([], [person(4)], [person(4), person(5)]))
+    nobody, one, two = (
+        next(frames(cast, seconds=1, seed=3, size=(180, 320), fps=25)) for cast in ([], [person(4)], [person(4), person(5)])
+    )
     assert np.abs(nobody.astype(int) - one).mean() > 5
     assert np.abs(two.astype(int) - one).mean() > 5
 

@@ -71,7 +71,7 @@ def test_reasons_are_sentences_that_add_up_to_the_risk() -> None:
     policy = default_policy()
     assessment = assess(replace(DECEASED, ai="fully", state="trusted", signer="Studio"), policy)
     assert [reason.code for reason in assessment.reasons][:2] == ["declared_ai", "deceased_no_capture"]
-    assert "Orla Vantreese died on 2019-03-01" in assessment.reasons[1].text
+    assert "Orla Vantreese died on 1 March 2019" in assessment.reasons[1].text
     assert "signed by Studio" in assessment.reasons[0].text
     assert all(reason.text.endswith(".") for reason in assessment.reasons)
     from math import exp
