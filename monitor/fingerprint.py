@@ -60,6 +60,12 @@ class Models:
         text = f"{_FORMAT}|{self.detector.id}|{self.encoder.space.id}|" + "|".join(space.id for space in self.face_spaces)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def version(self) -> str:
+        """`id` for people: the encoders by name and weights."""
+        spaces = (self.encoder.space, *self.face_spaces[1:])
+        return f"{' + '.join(f'{space.model}@{space.weights_sha256[:8]}' for space in spaces)} #{self.id[:8]}"
+
     def embed_faces(self, images: Sequence[NDArray[np.uint8]], faces: Sequence[Face]) -> tuple[Vectors, ...]:
         """One vector per face and space, `(n, dim)` each; `images[i]` is the picture of `faces[i]`."""
         crops = [face_crop(image, face, _CROP_MARGIN) for image, face in zip(images, faces, strict=True)]

@@ -9,6 +9,7 @@ embedded by this one are `SpaceMismatch`; both name `sosie index rebuild`, and n
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from indexes import snapshot
 from indexes.background import Background
-from indexes.errors import SpaceMismatch
+from indexes.errors import IndexCorrupt, SpaceMismatch
 from indexes.likeness import LikenessIndex
 from indexes.space import Space
 from monitor.files import storage_errors
@@ -52,6 +53,8 @@ class Gallery:
     def rebuild(self) -> str:
         """Make all indexes anew from the registry's vectors, whatever lies on disk; returns the version."""
         with self._lock:
+            for space, _ in self._spaces:
+                _discard_damaged(self._root / space.id)
             self._indexes = tuple(self._filled(LikenessIndex(space, background)) for space, background in self._spaces)
             self._version = self._published(self._indexes)
             return self._version
@@ -102,3 +105,12 @@ class Gallery:
             self._metrics.index_references.labels(index.space.id).set(len(index))
             self._metrics.index_loaded.labels(index.space.id).set(time.time())
         return versions[0] if len(versions) == 1 else hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
+
+
+def _discard_damaged(root: Path) -> None:
+    """Equal content is published under an equal version, so a damaged snapshot would be taken for the one made anew."""
+    for folder in root.glob("[!.]*/"):
+        try:
+            snapshot.read(root, folder.name)
+        except IndexCorrupt:
+            shutil.rmtree(folder)

@@ -95,7 +95,7 @@ class Pipeline:
             with self.metrics.stage("match"):
                 indexes, index_version = self.gallery.current()
                 matches = match(fingerprint, voices(indexes, self.models, self.policy), self.policy.matching)
-            versions = Versions(self.policy.id, index_version, self.models.id, self.trust.version)
+            versions = Versions(self.policy.id, index_version, self.models.version, self.trust.version)
             with self.metrics.stage("decide"):
                 findings = self._decide(posted, fingerprint, matches)
             with self.metrics.stage("stills"):

@@ -1,4 +1,4 @@
-"""Trains `sosie-cast-1`, the encoder that comes with Sosie, on the fictional cast; about twenty minutes on two cores.
+"""Trains `sosie-cast`, the encoder that comes with Sosie, on the fictional cast; about twenty minutes on two cores.
 
     python -m tools.train_bundled_encoder --steps 2000
 

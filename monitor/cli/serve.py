@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -50,5 +51,5 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ConfigError(
-            f"{host}:{port}", f"cannot listen there: {error.strerror}", "Stop what uses it, or give --port 0 for a free one"
+            f"{host}:{port}", f"cannot listen there: {os.strerror(error.errno or 0)}", "Stop what uses it, or give --port 0 for a free one"
         ) from error

@@ -34,11 +34,10 @@ def detector() -> Detector:
 
 
 def vectors(encoder: Encoder, detector: Detector, people: list[Person], shots: list[Shot]) -> Vectors:
-    """Rows of one person after the other; a shot in which no face is found is taken frontally instead."""
+    """Rows of one person after the other; a picture in which no face is found is encoded whole."""
     pictures = [portrait(who, shot, (200, 200)) for who in people for shot in shots]
-    found = [faces or detector.detect([picture])[0] for picture, faces in zip(pictures, detector.detect(pictures), strict=True)]
-    crops = [face_crop(picture, faces[0]) if faces else picture for picture, faces in zip(pictures, found, strict=True)]
-    return encoder.encode(crops)
+    found = detector.detect(pictures)
+    return encoder.encode([face_crop(picture, faces[0]) if faces else picture for picture, faces in zip(pictures, found, strict=True)])
 
 
 def test_manifest_names_the_weights() -> None:
