@@ -6,6 +6,6 @@ import os
 # busy cores the demo took 268 s with the default, 81 s without.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from monitor.cli.main import main  # noqa: E402 - after the line above
+from monitor.cli.main import main
 
 __all__ = ["main"]

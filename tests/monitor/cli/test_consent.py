@@ -1,0 +1,113 @@
+"""`sosie consent`: licences, their windows, and what a scan makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.monitor.household import SINGER, rows, sosie
+
+
+def granted(*options: str) -> str:
+    """Grant a consent for the singer to @tribute; its id."""
+    ran = sosie("consent", "grant", SINGER.name, "@tribute", *options)
+    assert ran.status == 0, ran.err
+    return ran.out.split()[1].rstrip(":")
+
+
+def test_a_grant_is_listed_in_full_and_a_revocation_stays_in_the_list(furnished: Path) -> None:
+    consent = granted("--platform", "demo", "--from", "2026-01-01", "--until", "2027-01-01", "--note", "the tour")
+    expected = {
+        "id": consent,
+        "likeness": SINGER.name,
+        "account": "@tribute",
+        "platform": "demo",
+        "from": "2026-01-01T00:00:00+00:00",
+        "until": "2027-01-01T00:00:00+00:00",
+        "revoked": None,
+    }
+    assert sosie("consent", "list", SINGER.name, "--json").objects == [expected]
+    assert len(sosie("consent", "list", "--json").objects) == 2  # the athlete's too
+    assert "is revoked" in sosie("consent", "revoke", consent).out
+    (found,) = sosie("consent", "list", SINGER.name, "--json").objects
+    assert found | {"revoked": None} == expected
+    assert found["revoked"]
+
+
+def test_the_table_shows_whole_ids_to_copy(furnished: Path) -> None:
+    consent = granted()
+    table = sosie("consent", "list", SINGER.name).out
+    assert consent in table
+    assert "granted" in table
+    sosie("consent", "revoke", consent)
+    assert "revoked" in sosie("consent", "list", SINGER.name).out
+
+
+def test_a_scan_is_cleared_while_the_consent_stands_and_flagged_after_it(furnished: Path, clips: Path) -> None:
+    def flagged() -> bool:
+        (found,) = sosie("scan", clips / "singer.mp4", "--account", "@tribute", "--json").objects
+        assert found["matches"]
+        return bool(found["assessment"]["flagged"])
+
+    assert flagged()
+    consent = granted()
+    assert not flagged()
+    sosie("consent", "revoke", consent)
+    assert flagged()
+
+
+@pytest.mark.parametrize(
+    ("window", "posted_at", "cleared"),
+    [
+        (("--from", "2026-01-01", "--until", "2026-02-01"), "2026-01-15", True),
+        (("--from", "2026-01-01", "--until", "2026-02-01"), "2026-02-01", False),
+        (("--from", "2026-01-01", "--until", "2026-02-01"), "2025-12-31", False),
+        (
+            (
+                "--from",
+                "2026-01-01",
+            ),
+            "2026-11-01",
+            True,
+        ),
+    ],
+)
+def test_the_window_counts_at_the_time_of_the_post(
+    furnished: Path, clips: Path, window: tuple[str, ...], posted_at: str, cleared: bool
+) -> None:
+    granted(*window)
+    (found,) = sosie("scan", clips / "singer.mp4", "--account", "@tribute", "--posted-at", posted_at, "--json").objects
+    assert found["assessment"]["flagged"] is not cleared
+
+
+def test_a_consent_for_one_platform_clears_no_other(furnished: Path, clips: Path) -> None:
+    granted("--platform", "demo")
+    on_demo, elsewhere = (
+        sosie("scan", clips / "singer.mp4", "--account", "@tribute", "--platform", platform, "--json").objects[0]
+        for platform in ("demo", "other")
+    )
+    assert not on_demo["assessment"]["flagged"]
+    assert elsewhere["assessment"]["flagged"]
+
+
+def test_a_window_that_ends_before_it_starts_is_refused(furnished: Path) -> None:
+    ran = sosie("consent", "grant", SINGER.name, "@tribute", "--from", "2026-02-01", "--until", "2026-01-01")
+    assert ran.status == 1
+    assert "The consent for @tribute: would end (2026-01-01T00:00:00+00:00) before it starts" in ran.err
+    assert "Give an end after the start, or no end." in ran.err
+    assert rows(furnished, "consents") == {"consents": 1}
+
+
+def test_unknown_names_and_ids_are_errors_that_name_them(furnished: Path) -> None:
+    ran = sosie("consent", "grant", "Nobody Atall", "@tribute")
+    assert ran.status == 1
+    assert "Likeness 'Nobody Atall': is not registered." in ran.err
+    ran = sosie("consent", "revoke", "beef")
+    assert ran.status == 1
+    assert "Consent beef: does not exist. `sosie consent list` shows all." in ran.err
+    assert rows(furnished, "consents") == {"consents": 1}
+
+
+def test_without_consents_the_list_says_so(home: Path) -> None:
+    assert sosie("consent", "list").out == "No consent was granted.\n"

@@ -1,0 +1,42 @@
+"""The household, made once for all tests, and a home of each test's own copied from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor import settings
+from monitor.workshop import Workshop
+from tests.monitor.household import Household, long_film
+
+
+@pytest.fixture(scope="session")
+def household(tmp_path_factory: pytest.TempPathFactory) -> Household:
+    return Household.made_in(tmp_path_factory.mktemp("household"))
+
+
+@pytest.fixture
+def furnished(household: Household, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SOSIE_HOME with the singer and the athlete registered and indexed."""
+    monkeypatch.setenv("SOSIE_THREADS", "1")
+    return household.copy_home(home)
+
+
+@pytest.fixture
+def clips(household: Household) -> Path:
+    return household.clips
+
+
+@pytest.fixture
+def workshop(furnished: Path) -> Iterator[Workshop]:
+    """The parts over the furnished home, in this process."""
+    with Workshop(settings.load()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours in which every frame differs: there is time to do something while it is scanned."""
+    return long_film(tmp_path_factory.mktemp("long") / "two-hours.mp4", 2 * 3600, change_every_s=1)
