@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings)
+        return (init_settings,)  # `load` reads the variables itself: it says where a bad value stands, and can leave them out
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -28,6 +28,15 @@ def test_several_trust_lists_are_separated_like_a_path(tmp_path: Path) -> None:
     assert [path.name for path in settings.trust_anchors] == ["a.pem", "b.pem"]
 
 
+def test_the_real_environment_is_read_the_same_way_and_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pem").touch()
+    monkeypatch.setenv("SOSIE_HOME", str(tmp_path))
+    monkeypatch.setenv("SOSIE_TRUST_ANCHORS", str(tmp_path / "a.pem"))
+    monkeypatch.setenv("SOSIE_THREADS", "7")
+    assert (load().threads, load().trust_anchors) == (7, (tmp_path / "a.pem",))
+    assert load({}, home=tmp_path).threads == 2, "a demo must not pick up the settings of a real registry"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
