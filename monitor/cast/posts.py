@@ -7,6 +7,7 @@ time; what must be signed, tampered with or re-encoded is made from them here.
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -66,11 +67,15 @@ def _plans() -> tuple[_Plan, ...]:
 def posts(folder: Path, studio: Studio) -> Iterator[LabelledPost]:
     """Render the posts into `folder` and yield each as soon as it is whole, in a fixed order. Deterministic but for signatures."""
     plans = _plans()
-    with ProcessPoolExecutor(_RENDERERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="films-", dir=folder.parent) as studio_folder,
+        ProcessPoolExecutor(_RENDERERS, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        films = [Path(studio_folder) / f"film-{n:02d}.mp4" for n in range(len(plans))]
         filming: list[Future[None] | None] = [
             None
             if plan.finish == "copy of the first"
-            else pool.submit(film, folder / f"film-{n:02d}.mp4", plan.subjects, seconds=SECONDS, seed=n, caption=plan.caption)
+            else pool.submit(film, films[n], plan.subjects, seconds=SECONDS, seed=n, caption=plan.caption)
             for n, plan in enumerate(plans)
         ]
         try:
@@ -78,7 +83,7 @@ def posts(folder: Path, studio: Studio) -> Iterator[LabelledPost]:
                 if filmed is not None:
                     filmed.result()
                 path = folder / f"post-{n:02d}.mp4"
-                _finish(plan, folder / f"film-{n:02d}.mp4", path, folder / "post-00.mp4", studio)
+                _finish(plan, films[n], path, folder / "post-00.mp4", studio)
                 yield LabelledPost(plan.label, path, plan.account, plan.expected)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -92,7 +97,8 @@ def _finish(plan: _Plan, filmed: Path, path: Path, first: Path, studio: Studio) 
             recompress(first, path, crf=30, scale=0.8)
         case "generated" | "composite" | "captured":
             source_type = {"generated": GENERATED, "composite": PARTLY_GENERATED, "captured": CAPTURED}[plan.finish]
-            studio.sign(filmed, path, digital_source_type=source_type, generator="Sosie Demo Generator")
+            maker = "Sosie Demo Camera" if plan.finish == "captured" else "Sosie Demo Generator"
+            studio.sign(filmed, path, digital_source_type=source_type, generator=maker)
         case "tampered":
             signed = filmed.with_suffix(".signed.mp4")
             studio.sign(filmed, signed, digital_source_type=CAPTURED, generator="Sosie Demo Camera")
