@@ -17,7 +17,6 @@ __all__ = [
     "DecoderTimeout",
     "FetchFailed",
     "FetchRefused",
-    "HomeBusy",
     "IndexCorrupt",
     "LeaseHeld",
     "LeaseLost",
@@ -137,12 +136,6 @@ class DatabaseError(PermanentError):
     """The database refuses: wrong schema version, wrong credentials, not a database."""
 
     code = "database"
-
-
-class HomeBusy(TransientError):
-    """Another process holds SOSIE_HOME for something that only one may do."""
-
-    code = "home_busy"
 
 
 class LeaseHeld(TransientError):

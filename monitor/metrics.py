@@ -46,7 +46,7 @@ class Metrics:
         self.index_references = Gauge("sosie_index_references", "References in the index in use.", ["space"], registry=self.registry)
         self.index_loaded = Gauge(
             "sosie_index_loaded_timestamp_seconds",
-            "When the index in use was last loaded or brought up to date.",
+            "When the index in use was last brought up to date: its age is the time since.",
             ["space"],
             registry=self.registry,
         )

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
         None, description="default: SQLite under the home", repr=False
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="what goes to stderr: debug, info, warning or error"
+    )
 
     encoder: str = Field("bundled", description="`bundled`, NAME/PRETRAINED of open_clip, or a weights file with its config beside it")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the encoder; bf16 halves the time on processors that multiply it")

@@ -5,6 +5,7 @@ A command that only lists consents opens the database and nothing else; one that
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -36,6 +37,7 @@ class Workshop:
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self.settings = settings
+        logging.getLogger("monitor").setLevel(settings.log_level.upper())
         self.metrics = metrics or Metrics()
         self._closing = ExitStack()
 

@@ -1,13 +1,16 @@
-"""The queue's gauges, read from the database whenever they are scraped."""
+"""What stands in the database and on disk as gauges, read whenever they are scraped: the queue, and the index in use."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from indexes import snapshot
 from monitor.errors import SosieError
 from monitor.metrics import Metrics
 from monitor.review import queue
@@ -35,3 +38,25 @@ def watch_queue(metrics: Metrics, store: Store) -> None:
 def _oldest_s(session: Session, now: datetime) -> float:
     opened = queue.oldest_open(session)
     return 0.0 if opened is None else max(0.0, (now - opened).total_seconds())
+
+
+def watch_index(metrics: Metrics, home: Path) -> None:
+    """Let the index's gauges answer for the snapshots under `home`, for a process that searches none itself."""
+    for root in sorted((home / "index").glob("*/")):
+        metrics.index_references.labels(root.name).set_function(lambda root=root: _references(root))  # type: ignore[misc]
+        metrics.index_loaded.labels(root.name).set_function(lambda root=root: _published(root))  # type: ignore[misc]
+
+
+def _references(root: Path) -> float:
+    try:
+        manifest = root / (snapshot.current(root) or "") / "manifest.json"
+        return float(json.loads(manifest.read_bytes())["facts"]["count"])
+    except (OSError, ValueError, KeyError):
+        return math.nan
+
+
+def _published(root: Path) -> float:
+    try:
+        return (root / "CURRENT").stat().st_mtime
+    except OSError:
+        return math.nan
