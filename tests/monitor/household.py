@@ -124,18 +124,18 @@ def picture(path: Path, person: Person, shot: Shot | None = None, size: tuple[in
     return path
 
 
-def long_film(path: Path, seconds: int, *, change_every_s: int) -> Path:
-    """A film of 64x36 grey noise at one frame per second, made in seconds; the picture changes every `change_every_s`."""
+def long_film(path: Path, seconds: int, *, change_every_s: int, scale: int = 1) -> Path:
+    """Grey blocks at one frame per second, (36, 64) pixels times `scale`, made in seconds; a new picture every `change_every_s`."""
     rng = np.random.default_rng(0)
+    height, width = 36 * scale, 64 * scale
+    planes = np.full((height * 3 // 2, width), 128, np.uint8)  # luma above, grey chroma below
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=1, options={"preset": "ultrafast", "tune": "stillimage", "g": "60"})
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = 64, 36, "yuv420p", 1
+        stream.height, stream.width, stream.pix_fmt, stream.thread_count = height, width, "yuv420p", 1
         for second in range(seconds):
             if second % change_every_s == 0:
-                blocks = rng.integers(0, 256, (9, 16), np.uint8)
-                pixels = np.full((54, 64), 128, np.uint8)
-                pixels[:36] = blocks.repeat(4, axis=0).repeat(4, axis=1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="yuv420p")))
+                planes[:height] = np.kron(rng.integers(0, 256, (9, 16), np.uint8), np.ones((4 * scale, 4 * scale), np.uint8))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode(None))
     return path
 
