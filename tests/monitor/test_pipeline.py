@@ -15,9 +15,9 @@ from prometheus_client import generate_latest
 from monitor import settings
 from monitor.cast.credentials import CAPTURED, Studio
 from monitor.errors import DatabaseBusy, NotAVideo
-from monitor.standing_metrics import watch_queue
 from monitor.result import Posted
 from monitor.review import cases, queue
+from monitor.standing_metrics import watch_queue
 from monitor.workshop import Workshop
 from tests.monitor.household import SINGER, files, finished, rows, script, sosie
 
