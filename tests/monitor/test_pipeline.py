@@ -100,11 +100,14 @@ def test_threads_that_scan_the_same_bytes_at_once_make_one_case(workshop: Worksh
     assert rows(workshop.settings.home, *TABLES) == counted
 
 
-def test_two_processes_that_scan_the_same_file_at_once_make_one_case_with_two_posts(furnished: Path, clips: Path) -> None:
-    both = [script("scan", clips / "singer.mp4", "--json", "--account", account) for account in ("@one", "@two")]
-    ran = [finished(process) for process in both]
-    assert [one.status for one in ran] == [0, 0], ran
-    assert all(one.objects[0]["assessment"]["flagged"] for one in ran)
+def test_two_processes_that_scan_the_same_file_at_once_make_one_case_with_two_posts(furnished: Path, clips: Path, tmp_path: Path) -> None:
+    singer, missing = clips / "singer.mp4", tmp_path / "missing.mp4"
+    one, two = script("scan", singer, "--json", "--account", "@one"), script("scan", singer, missing, "--json", "--account", "@two")
+    ran = finished(one), finished(two)
+    assert [each.status for each in ran] == [0, 2], ran
+    assert [len(each.objects) for each in ran] == [1, 2]  # JSON lines, and nothing else on stdout
+    assert all(each.objects[0]["assessment"]["flagged"] for each in ran)
+    assert ran[1].objects[1]["error"]["code"] == "not_found"
     assert rows(furnished, *TABLES) == {"videos": 1, "posts": 2, "cases": 1, "case_posts": 2, "assessments": 2}
     assert sosie("index", "verify").status == 0
 

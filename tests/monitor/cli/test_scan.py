@@ -122,13 +122,6 @@ def test_a_report_that_cannot_be_written_says_so_and_the_scan_counts(furnished: 
     assert rows(furnished, "cases", "case_posts") == {"cases": 1, "case_posts": 2}
 
 
-def test_the_script_prints_json_lines_and_nothing_else(furnished: Path, clips: Path, tmp_path: Path) -> None:
-    ran = finished(script("scan", clips / "stranger.mp4", tmp_path / "missing.mp4", "--json"))
-    assert ran.status == 2
-    assert [found["source"] for found in ran.objects] == [str(clips / "stranger.mp4"), str(tmp_path / "missing.mp4")]
-    assert ran.objects[1]["error"]["code"] == "not_found"
-
-
 def test_misuse_is_status_2_with_usage() -> None:
     ran = sosie("scan")
     assert ran.status == 2
