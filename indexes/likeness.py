@@ -136,7 +136,7 @@ class LikenessIndex:
     def save(self, root: Path) -> str:
         """Publish a snapshot under `root` and return its version, which changes with any content."""
         with self._lock:
-            ids = sorted(self._rows)
+            ids = sorted(self._rows, key=lambda row_id: self._rows[row_id].reference)  # equal content, equal version
             rows = [self._rows[i] for i in ids]
             files = {
                 "vectors.npy": _npy(self._exact.vectors(np.array(ids, np.int64))),

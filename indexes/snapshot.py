@@ -58,7 +58,7 @@ def publish(root: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) ->
 def current(root: Path) -> str | None:
     """The version in use, or None where nothing was ever published."""
     try:
-        return (root / _CURRENT).read_text().strip()
+        return (root / _CURRENT).read_text(errors="replace").strip()
     except FileNotFoundError:
         return None
 

@@ -95,5 +95,5 @@ def register(workshop: Workshop, members: Sequence[Member]) -> None:
             )
             if member is LICENSED and member.licensee is not None:
                 consents.grant(session, likeness.id, member.licensee, valid_from=now, note="advertising, 2 years", actor=_ACTOR, now=now)
-        for item in prepared:
-            workshop.enrolment.keep(likeness.id, item, actor=_ACTOR)
+            for item in prepared:
+                workshop.enrolment.keep(session, likeness.id, item, actor=_ACTOR)

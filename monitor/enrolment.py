@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from monitor.errors import NotFound, ReferenceRefused
 from monitor.files import write_atomically
@@ -70,24 +71,26 @@ class Enrolment:
             raise ReferenceRefused(path, error.reason, error.next_step) from None
         return [self._prepared(picture, face, path.name, _digest(path.read_bytes()))]
 
-    def keep(self, likeness_id: str, prepared: Prepared, *, actor: str) -> tuple[Reference, bool]:
-        """Store a reference with its vectors in one transaction; False when that picture was there already."""
+    def keep(self, session: Session, likeness_id: str, prepared: Prepared, *, actor: str) -> tuple[Reference, bool]:
+        """Store a reference with its vectors in the caller's transaction; False when that picture was there already.
+
+        The picture is written first: a transaction that fails leaves at most a file that the next try overwrites.
+        """
         file = f"references/{prepared.digest}.jpg"
         write_atomically(self.home / file, prepared.jpeg)
-        with self.store.session() as session:
-            reference, created = references.add_reference(
-                session,
-                likeness_id,
-                picture_sha256=prepared.digest,
-                file=file,
-                source=prepared.source,
-                face_box=prepared.face_box,
-                actor=actor,
-                now=datetime.now(UTC),
-            )
-            if created:
-                for space, rows in zip(self.models.face_spaces, prepared.vectors, strict=True):
-                    references.put_vectors(session, reference.id, space, rows)
+        reference, created = references.add_reference(
+            session,
+            likeness_id,
+            picture_sha256=prepared.digest,
+            file=file,
+            source=prepared.source,
+            face_box=prepared.face_box,
+            actor=actor,
+            now=datetime.now(UTC),
+        )
+        if created:
+            for space, rows in zip(self.models.face_spaces, prepared.vectors, strict=True):
+                references.put_vectors(session, reference.id, space, rows)
         return reference, created
 
     def rebuild(self) -> int:
@@ -122,8 +125,9 @@ class Enrolment:
     def _prepare_video(self, path: Path) -> list[Prepared]:
         """Up to `_VIDEO_REFERENCES` frames with one clear face, spread over the first chunk of the video."""
         chunk = self.sandbox.run(sample, path, None, _VIDEO_SAMPLING, source=str(path))
+        found = self.models.detector.detect([frame.image for frame in chunk.frames])
         clear = []
-        for frame in chunk.frames:
+        for frame in (frame for frame, faces in zip(chunk.frames, found, strict=True) if len(faces) == 1):
             with contextlib.suppress(ReferenceRefused):  # a frame of a video need not be a portrait
                 clear.append((frame, examine(frame.image, self.models.detector)))
         if not clear:

@@ -26,6 +26,11 @@ def version(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def head() -> str | None:
+    """The newest revision this code knows."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
 def upgrade(connection: Connection, *, name: str) -> None:
     """Upgrade to the newest revision inside the connection's open transaction.
 

@@ -136,6 +136,8 @@ class Store:
         Safe when several processes start at once: one migrates, the others wait for it.
         Raises `DatabaseError` for a database of a newer Sosie, and leaves it as it is.
         """
+        if self.version() == schema.head():
+            return  # without the write lock: a command that only lists should not wait for a writer
         with self._named_errors(), self._writer.begin() as connection:
             schema.upgrade(connection, name=self.name)
 

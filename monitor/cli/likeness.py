@@ -52,8 +52,8 @@ def add(
                 actor=_ACTOR,
                 now=datetime.now(UTC),
             )
-        for item in prepared:
-            _, created = workshop.enrolment.keep(likeness.id, item, actor=_ACTOR)
+            kept = [workshop.enrolment.keep(session, likeness.id, item, actor=_ACTOR) for item in prepared]
+        for item, (_, created) in zip(prepared, kept, strict=True):
             out.print(f"{escape(likeness.name)}: {escape(item.source)} {'added' if created else 'was there already; nothing changed'}")
         workshop.gallery.current()
     if refused:

@@ -113,6 +113,15 @@ def test_a_snapshot_comes_back_equal_and_knows_its_generation(tmp_path: Path) ->
     assert again.save(tmp_path) == version, "equal content, equal version"
 
 
+def test_the_version_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
+    vectors = unit(2, 1)
+    one, other = make(), make()
+    one.add(["a", "b"], ["A", "B"], vectors)
+    other.add(["b"], ["B"], vectors[1:])
+    other.add(["a"], ["A"], vectors[:1])
+    assert one.save(tmp_path) == other.save(tmp_path)
+
+
 def test_a_snapshot_of_another_model_is_refused(tmp_path: Path) -> None:
     version = make().save(tmp_path)
     with pytest.raises(SpaceMismatch, match=version):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexes import snapshot
+from indexes.errors import IndexCorrupt
 
 
 def test_nothing_published_is_none_and_the_latest_wins(tmp_path: Path) -> None:
@@ -16,6 +17,15 @@ def test_nothing_published_is_none_and_the_latest_wins(tmp_path: Path) -> None:
     assert first != second
     assert snapshot.current(tmp_path) == second
     assert snapshot.read(tmp_path, first) == ({"a": b"1"}, {"n": 1}), "a reader may still hold the one before"
+
+
+def test_a_damaged_pointer_names_no_snapshot(tmp_path: Path) -> None:
+    snapshot.publish(tmp_path, {"a": b"1"}, {})
+    (tmp_path / "CURRENT").write_bytes(b"\xff\xfe broken")
+    version = snapshot.current(tmp_path)
+    assert version is not None
+    with pytest.raises(IndexCorrupt, match="sosie index rebuild"):
+        snapshot.read(tmp_path, version)
 
 
 def test_old_snapshots_are_pruned_but_not_the_current_one(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from monitor.cast.drawing import portrait
 from monitor.cast.film import film
 from monitor.cast.roster import STRANGERS
 from monitor.cast.shot import Shot
+from monitor.enrolment import Prepared
 from monitor.errors import NotFound, ReferenceRefused, SosieError
 from monitor.registry import likenesses, references
-from monitor.registry.references import ReferenceVector
+from monitor.registry.references import Reference, ReferenceVector
 from monitor.workshop import Workshop
 from tests.monitor.household import ACTOR, SINGER, files, picture, rows
 
@@ -40,13 +41,18 @@ def test_a_picture_is_prepared_with_one_unit_vector_per_space_and_stores_nothing
     assert (files(home), rows(home, "references", "reference_vectors")) == before
 
 
+def keep(workshop: Workshop, likeness_id: str, prepared: Prepared) -> tuple[Reference, bool]:
+    with workshop.store.session() as session:
+        return workshop.enrolment.keep(session, likeness_id, prepared, actor="test")
+
+
 def test_the_kept_copy_carries_nothing_of_the_files_metadata(workshop: Workshop, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "taken at home, by her sister"
     Image.fromarray(portrait(ACTOR.person, Shot())).save(tmp_path / "actor.jpg", exif=exif, quality=95)
     assert b"sister" in (tmp_path / "actor.jpg").read_bytes()
     (prepared,) = workshop.enrolment.prepare(tmp_path / "actor.jpg")
-    reference, created = workshop.enrolment.keep(singer_id(workshop), prepared, actor="test")
+    reference, created = keep(workshop, singer_id(workshop), prepared)
     assert created
     kept = (workshop.settings.home / reference.file).read_bytes()
     assert b"sister" not in kept
@@ -58,10 +64,10 @@ def test_the_kept_copy_carries_nothing_of_the_files_metadata(workshop: Workshop,
 
 def test_keeping_the_same_picture_again_changes_nothing(workshop: Workshop, tmp_path: Path) -> None:
     (prepared,) = workshop.enrolment.prepare(picture(tmp_path / "actor.png", ACTOR.person))
-    first, _ = workshop.enrolment.keep(singer_id(workshop), prepared, actor="test")
+    first, _ = keep(workshop, singer_id(workshop), prepared)
     _, version = workshop.gallery.current()
     before = files(workshop.settings.home)
-    second, created = workshop.enrolment.keep(singer_id(workshop), prepared, actor="test")
+    second, created = keep(workshop, singer_id(workshop), prepared)
     assert (second.id, created) == (first.id, False)
     assert workshop.gallery.current()[1] == version
     assert files(workshop.settings.home) == before
@@ -72,7 +78,7 @@ def test_one_picture_may_stand_for_two_likenesses_and_outlives_the_first(worksho
     now = datetime.now(UTC)
     with workshop.store.session() as session:
         ids = [likenesses.add_likeness(session, name, actor="test", now=now)[0].id for name in ("One", "Other")]
-    kept = [workshop.enrolment.keep(likeness, prepared, actor="test")[0] for likeness in ids]
+    kept = [keep(workshop, likeness, prepared)[0] for likeness in ids]
     assert kept[0].file == kept[1].file
     with workshop.store.session() as session:
         assert likenesses.remove_likeness(session, ids[0], actor="test", now=now) == ()

@@ -55,11 +55,12 @@ def results(workshop: Workshop, shared: Path) -> dict[str, ScanResult]:
 
     from monitor.registry import likenesses
 
+    (original,) = (path for path in videos(shared) if path.name.endswith("__634.mp4"))
+    pictures = enrolment.prepare(original)[:3]
     with workshop.store.session() as session:
         presenter, _ = likenesses.add_likeness(session, "634", actor="test", now=datetime.now(UTC))
-    (original,) = (path for path in videos(shared) if path.name.endswith("__634.mp4"))
-    for prepared in enrolment.prepare(original)[:3]:
-        enrolment.keep(presenter.id, prepared, actor="test")
+        for prepared in pictures:
+            enrolment.keep(session, presenter.id, prepared, actor="test")
     out = {}
     for path in videos(shared):
         result = scan(workshop, path)
