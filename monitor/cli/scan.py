@@ -124,7 +124,7 @@ def _print(result: ScanResult) -> None:
     out.print(f"\n[bold]{escape(result.posted.source)}[/]  {mark}  risk {result.assessment.risk:.2f}  ({clock_text(result.duration_s)})")
     if result.truncated_at_s is not None:
         out.print(f"  Only the first {clock_text(result.truncated_at_s)} were scanned (SOSIE_MAX_HOURS).")
-    for sentence in sentences(result.provenance)[:2]:
+    for sentence in sentences(result.provenance)[:3]:
         out.print(f"  {escape(sentence)}")
     for finding in result.findings:
         spans = ", ".join(f"{clock_text(start)}–{clock_text(end)}" for start, end in finding.match.ranges)
