@@ -66,7 +66,9 @@ class Workshop:
     @cached_property
     def sandbox(self) -> Sandbox:
         settings = self.settings
-        return self._closing.enter_context(Sandbox(settings.decode_workers, settings.decode_memory_bytes, settings.decode_timeout_s))
+        made = self._closing.enter_context(Sandbox(settings.decode_workers, settings.decode_memory_bytes, settings.decode_timeout_s))
+        self.metrics.sandbox_isolated.set_function(lambda: float(bool(made.network_isolated)))
+        return made
 
     @cached_property
     def models(self) -> Models:

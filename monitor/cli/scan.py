@@ -49,9 +49,12 @@ def scan(
         posts = [Posted.of(source, account=account, platform=platform, posted_at=when, caption=caption) for source in found]
         workers, keep_stills = workshop.settings.decode_workers, report is not None
         scanned = scan_all(workshop.pipeline, posts, workers=workers, keep_stills=keep_stills) if posts else ()
-        outcomes = []
+        reported: list[Outcome] = []  # with their pictures, so only where they are wanted
+        failed = False
         for posted, outcome in chain(refused, scanned):
-            outcomes.append((posted, outcome))
+            failed |= isinstance(outcome, SosieError)
+            if keep_stills:
+                reported.append((posted, outcome))
             if json:
                 print_json(error_json(posted.source, outcome) if isinstance(outcome, SosieError) else outcome.to_json())
             elif isinstance(outcome, SosieError):
@@ -59,9 +62,9 @@ def scan(
             else:
                 _print(outcome)
         if report is not None:
-            write_report(report, [report_entry(workshop, posted, outcome) for posted, outcome in outcomes])
+            write_report(report, [report_entry(workshop, posted, outcome) for posted, outcome in reported])
             err.print(f"Report: {report}")
-    if any(isinstance(outcome, SosieError) for _, outcome in outcomes):
+    if failed:
         raise typer.Exit(2)
 
 

@@ -66,7 +66,13 @@ def test_what_fails_records_nothing_and_is_counted_by_its_code(workshop: Worksho
     workshop.pipeline.scan(Posted.of(str(clips / "stranger.mp4")))
     watch_queue(workshop.metrics, workshop.store)
     told = generate_latest(workshop.metrics.registry).decode()
-    for line in ('outcome="not_a_video"} 1.0', 'outcome="flagged"} 1.0', 'outcome="clear"} 1.0', "sosie_queue_open_cases 1.0"):
+    for line in (
+        'outcome="not_a_video"} 1.0',
+        'outcome="flagged"} 1.0',
+        'outcome="clear"} 1.0',
+        "sosie_queue_open_cases 1.0",
+        "sosie_sandbox_network_isolated ",
+    ):
         assert line in told
     assert 'sosie_cases_opened_total{reason="deceased_no_capture"} 1.0' in told
     assert not any(word in told for word in (*SINGER.name.split(), "@one", "singer.mp4"))
