@@ -181,13 +181,15 @@ def test_a_policy_with_an_unknown_signal_is_named_with_its_line(
     assert sosie("scan", clips / "singer.mp4").status == 0
 
 
-def test_a_locked_database_stops_the_command_and_loses_nothing(furnished: Path, clips: Path) -> None:
+def test_a_locked_database_costs_the_scan_and_loses_nothing(furnished: Path, clips: Path) -> None:
     before = rows(furnished, "likenesses", "references", "posts")
     with closing(sqlite3.connect(furnished / "sosie.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        ran = sosie("scan", clips / "singer.mp4")
-    assert ran.status == 1
-    assert f"{furnished / 'sosie.sqlite3'}: another process has locked it. Try again;" in ran.err
+        ran = sosie("scan", "--json", clips / "singer.mp4")
+    assert ran.status == 2
+    (told,) = ran.objects
+    assert told["error"]["code"] == "database_busy"
+    assert f"{furnished / 'sosie.sqlite3'}: another process has locked it. Try again;" in told["error"]["text"]
     assert rows(furnished, "likenesses", "references", "posts") == before
     assert sosie("scan", clips / "singer.mp4").status == 0
 
