@@ -32,7 +32,13 @@ class PermanentError(SosieError):
 
 
 class TransientError(SosieError):
-    """The input may be fine; the same call may succeed later."""
+    """The input may be fine; the same call may succeed later.
+
+    `of_one_input` says whose fault it is: True where only this input's own source fails (its server), so that giving up on
+    it after some tries is right; False where everything would fail alike (the database, the disk), so that waiting is.
+    """
+
+    of_one_input: ClassVar[bool] = False
 
 
 class IndexCorrupt(PermanentError):

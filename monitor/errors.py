@@ -10,9 +10,12 @@ from indexes.errors import IndexCorrupt, PermanentError, SosieError, SpaceMismat
 
 __all__ = [
     "BlockedAddress",
+    "BrokerRefused",
+    "BrokerUnavailable",
     "ConfigError",
     "DatabaseBusy",
     "DatabaseError",
+    "DeadLettersExceeded",
     "DecoderDied",
     "DecoderTimeout",
     "FetchFailed",
@@ -20,6 +23,7 @@ __all__ = [
     "IndexCorrupt",
     "LeaseHeld",
     "LeaseLost",
+    "MessageRefused",
     "ModelError",
     "NotAVideo",
     "NotFound",
@@ -32,6 +36,7 @@ __all__ = [
     "StorageFull",
     "TooLarge",
     "TransientError",
+    "UnknownVersion",
     "UnreadableMedia",
 ]
 
@@ -76,6 +81,7 @@ class FetchFailed(TransientError):
     """The network or the server failed (DNS, reset, 5xx, too slow)."""
 
     code = "fetch_failed"
+    of_one_input = True
 
 
 class TooLarge(PermanentError):
@@ -154,3 +160,33 @@ class RequestRefused(PermanentError):
     """What was asked breaks a rule (no reason given, an unknown verdict, a window that ends before it starts); nothing changed."""
 
     code = "request_refused"
+
+
+class BrokerUnavailable(TransientError):
+    """Kafka cannot be reached, or did not confirm in time; what was sent may still arrive, so send it again under the same identity."""
+
+    code = "broker_unavailable"
+
+
+class BrokerRefused(PermanentError):
+    """Kafka answered, and the answer will not change: wrong credentials, no such topic, not authorised."""
+
+    code = "broker_refused"
+
+
+class MessageRefused(PermanentError):
+    """A message is not what its topic promises: no JSON, a missing or wrong field, null."""
+
+    code = "bad_message"
+
+
+class UnknownVersion(MessageRefused):
+    """A message of a type or version this Sosie does not know: a newer one wrote it."""
+
+    code = "unknown_version"
+
+
+class DeadLettersExceeded(PermanentError):
+    """Nearly everything fails: the worker stops before it shovels a topic into dead letters. Nothing more was acknowledged."""
+
+    code = "dead_letters_exceeded"

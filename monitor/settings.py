@@ -11,9 +11,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -44,6 +44,15 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         raise ValueError("no such file or directory")
     return path
+
+
+def _brokers(text: str) -> str:
+    """`HOST:PORT,…` without spaces."""
+    for broker in (parts := [part.strip() for part in text.split(",")]):
+        host, _, port = broker.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"{broker!r} is not HOST:PORT")
+    return ",".join(parts)
 
 
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
@@ -88,9 +97,48 @@ class Settings(BaseSettings):
 
     fingerprint_days: int = Field(2, ge=0, le=90, description="days a video's fingerprint is kept, encrypted; 0 keeps none")
 
+    kafka_brokers: Annotated[str, AfterValidator(_brokers)] | None = Field(
+        None, description="HOST:PORT,…; unset: no broker, and `sosie scan`, `demo` and `serve` work without one"
+    )
+    kafka_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=100)] = Field(
+        "sosie", description="of topics and consumer groups: PREFIX.videos, PREFIX.cases, PREFIX.dead-letters"
+    )
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="plaintext, ssl, sasl_plaintext or sasl_ssl"
+    )
+    kafka_ca: ExistingFile | None = Field(None, description="PEM file of the authorities that signed the brokers' certificates")
+    kafka_certificate: ExistingFile | None = Field(None, description="PEM file of our own certificate, where brokers ask for one")
+    kafka_key: ExistingFile | None = Field(None, description="PEM file of its private key")
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="SASL mechanism")
+    kafka_username: str | None = Field(None, description="SASL user")
+    kafka_password: SecretStr | None = Field(None, description="SASL password; never shown", repr=False)
+
+    worker_slots: int = Field(2, ge=1, le=64, description="videos one worker has in work at once")
+    worker_window: int = Field(256, ge=1, le=10_000, description="events one worker holds unacknowledged at most, waiting ones included")
+    worker_attempts: int = Field(4, ge=1, le=20, description="tries of one event whose own source, or our own code, fails")
+    worker_stop_s: float = Field(30.0, ge=0, le=3600, description="after SIGTERM, work in flight may take so long before it is handed back")
+    worker_stalled_s: float = Field(1800.0, ge=1, description="no progress for so long in spite of a backlog: /health/live says so")
+    worker_host: str = Field("127.0.0.1", description="address of a worker's /health and /metrics")
+    worker_port: int = Field(8001, ge=0, le=65535, description="port of a worker's /health and /metrics; 0 takes a free one")
+    worker_files: ExistingPath | None = Field(
+        None, description="folder whose files events may name (file:///…); default: events may name http(s) addresses only"
+    )
+    dead_letter_run: int = Field(50, ge=1, description="so many dead letters in a row, per partition, stop a worker")
+    dead_letter_share: float = Field(
+        0.5, gt=0, le=1, description="this share of a partition's last 200 events (100 at least) as dead letters stops a worker"
+    )
+
     lease_s: float = Field(900.0, ge=5, description="a reviewer's claim on a case")
     serve_host: str = "127.0.0.1"
     serve_port: int = Field(8000, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _credentials_complete(self) -> Self:
+        if self.kafka_security.startswith("sasl") and (self.kafka_username is None or self.kafka_password is None):
+            raise ValueError("kafka_username and kafka_password are needed with sasl")
+        if (self.kafka_key is None) != (self.kafka_certificate is None):
+            raise ValueError("kafka_certificate and kafka_key belong together")
+        return self
 
     @property
     def effective_database_url(self) -> str:
@@ -136,8 +184,10 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         return Settings(**values)
     except ValidationError as error:
         first = error.errors()[-1]  # of alternatives the last says most: that of the file, not "should be 'mtcnn'"
+        if not first["loc"]:  # of several settings together
+            raise ConfigError("SOSIE_KAFKA_*", first["msg"].removeprefix("Value error, "), "Set both, or neither") from None
         name = str(first["loc"][0])
-        shown = "" if name == "database_url" else f" {first['input']!r}"
+        shown = "" if name in ("database_url", "kafka_password") else f" {first['input']!r}"
         raise ConfigError(
             f"{ENV_PREFIX}{name.upper()}",
             f"the value{shown} from {origin.get(name, 'the command line')} is not usable: {first['msg'].removeprefix('Value error, ')}",
