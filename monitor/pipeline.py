@@ -86,6 +86,11 @@ class Pipeline:
                 self.metrics.cases.labels(finding.assessment.reasons[0].code).inc()
         return result
 
+    def has_scanned(self, posted: Posted) -> bool:
+        """Whether this post's result is on record, scanned from this address: a repeated event need not fetch it again."""
+        with self.store.session(read_only=True) as session:
+            return videos.is_recorded(session, id=posted.id, source=posted.source)
+
     def _scan(self, posted: Posted, keep_stills: bool, started: float) -> ScanResult:
         with ExitStack() as stack:
             with self.metrics.stage("fetch"):

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     kafka_key: ExistingFile | None = Field(None, description="PEM file of its private key")
     kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="SASL mechanism")
     kafka_username: str | None = Field(None, description="SASL user")
+    kafka_session_s: float = Field(
+        15.0, ge=1, le=300, description="a worker silent for so long is taken for dead, and its work goes to others"
+    )
     kafka_password: SecretStr | None = Field(None, description="SASL password; never shown", repr=False)
 
     worker_slots: int = Field(2, ge=1, le=64, description="videos one worker has in work at once")

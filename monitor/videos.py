@@ -130,6 +130,11 @@ def record_post(
     return post, created
 
 
+def is_recorded(session: Session, *, id: str, source: str) -> bool:
+    """Whether a post of that identity and address was recorded. One transaction records all of a post, so all of it is there."""
+    return session.scalars(select(Post.source).where(Post.id == id)).one_or_none() == source
+
+
 def record_assessment(
     session: Session,
     *,
