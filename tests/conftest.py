@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.kafka", "tests.postgres"]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as monitor.cli does, before torch is loaded
 
