@@ -1,0 +1,54 @@
+"""Whether a worker lives (else replace it), and whether it is ready: pure.
+
+Alive is a matter of progress, not of answering: a worker that answers and moves no offset is hung. It is alive while an event
+was acknowledged within the limit, or nothing waits. Ready is another question: are the models, the index and the broker there?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`idle_s`: since the last acknowledgement, or since the partitions were given out; `waiting`: events not acknowledged."""
+
+    idle_s: float
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe is told: yes or no, and why, in a sentence."""
+
+    ok: bool
+    reason: str
+
+
+def live(progress: Progress, limit_s: float) -> Answer:
+    """Whether the worker makes progress."""
+    if not progress.waiting:
+        return Answer(True, "nothing waits")
+    if progress.idle_s <= limit_s:
+        return Answer(True, f"the last acknowledgement is {progress.idle_s:.0f} s ago, {progress.waiting} events are in flight")
+    return Answer(
+        False,
+        f"nothing was acknowledged for {progress.idle_s:.0f} s although {progress.waiting} events are in flight (limit {limit_s:.0f} s)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker needs before it can do its work; a reason where one is missing."""
+
+    index: str | None = "the index is not loaded yet"
+    broker: str | None = "the broker has not been reached yet"
+    stopping: bool = False
+
+
+def ready(parts: Parts) -> Answer:
+    """Whether the worker can do its work now."""
+    if parts.stopping:
+        return Answer(False, "the worker is stopping")
+    missing = [reason for reason in (parts.index, parts.broker) if reason is not None]
+    return Answer(not missing, "; ".join(missing) or "the index is loaded and current, the broker is there")

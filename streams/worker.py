@@ -1,0 +1,267 @@
+"""A video worker from its start to its end: what `sosie worker` runs.
+
+Start: the port opens (alive, not ready), the models and the index are loaded, the broker is waited for, the group is joined.
+Work: `streams.delivery` keeps the promise; every second what is done is committed, and the gauges are set.
+Stop (SIGTERM, SIGINT): nothing more is begun; what is at work has `worker_stop_s` to end; what is done is committed; the rest is
+handed back unacknowledged. All of it ends within `worker_stop_s` + STOPPING_S.
+End by itself: an error that waiting cannot mend (`DeadLettersExceeded`, no such topic, a fault) is raised, after the same stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import faust
+
+from monitor.errors import BrokerUnavailable, SosieError, TransientError
+from monitor.settings import Settings
+from monitor.standing_metrics import watch_outbox
+from monitor.stream_metrics import StreamMetrics
+from monitor.workshop import Workshop
+from streams.admin import LagReader, PartitionLag
+from streams.app import make_app
+from streams.connection import require_brokers
+from streams.dead_letter_limit import DeadLetterLimit
+from streams.delivery import Delivery
+from streams.faust_broker import FaustBroker, place_of
+from streams.health import Answer, Parts, Progress, live, ready
+from streams.log import Log
+from streams.port import open_port
+from streams.publisher import Publisher
+from streams.relay import Relay
+from streams.retry import RetryRule
+from streams.topics import DEAD_LETTERS, VIDEOS, worker_group
+from streams.videos import VideoHandler
+
+STOPPING_S = 20.0
+"""What stopping takes at most beyond `worker_stop_s`: the last commit, leaving the group, ending the decoders."""
+
+_COMMIT_EVERY_S = 1.0
+_LOOK_EVERY_S = 10.0
+_REVOKE_COMMIT_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """One worker in one process. `run` is called once, in the main thread's event loop."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._settings: Settings = workshop.settings
+        self._metrics = StreamMetrics(workshop.metrics.registry)
+        self._parts = Parts()
+        self._stop = asyncio.Event()
+        self._delivery: Delivery | None = None
+        self._lag: tuple[PartitionLag, ...] = ()
+        self._lag_moved_at = time.monotonic()
+
+    async def run(self, *, told: Callable[[int], None] = lambda _: None, stopping: Callable[[], None] = lambda: None) -> None:
+        """Work until a signal, or until an error that is raised.
+
+        `told` hears the port once it is open, `stopping` that the end has begun.
+        """
+        require_brokers(self._settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        settings = self._settings
+        async with open_port(
+            settings.worker_host,
+            settings.worker_port,
+            live=self._live,
+            ready=lambda: ready(self._parts),
+            refresh=self._set_gauges,
+            registry=self._workshop.metrics.registry,
+        ) as port:
+            told(port)
+            with Log(settings, worker_group(settings.kafka_prefix)) as log:
+                if await self._unless_stopped(self._load()) and await self._unless_stopped(self._reach_broker(log)):
+                    await self._work(log, stopping)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    # Starting
+
+    async def _load(self) -> None:
+        def load() -> None:
+            workshop = self._workshop
+            workshop.pipeline.gallery.current()
+            watch_outbox(workshop.metrics, workshop.store)
+
+        await asyncio.to_thread(load)
+        self._parts = Parts(index=None)
+
+    async def _reach_broker(self, log: Log) -> None:
+        pauses, rule = 0, RetryRule()
+        while True:
+            try:
+                await asyncio.to_thread(log.require_topic, VIDEOS.name(self._settings.kafka_prefix))
+            except BrokerUnavailable as error:
+                pauses += 1
+                self._parts = Parts(index=None, broker=str(error))
+                _log.warning("waiting for the broker: %s", error)
+                await asyncio.sleep(min(rule.longest_s, rule.first_s * 2.0**pauses))
+            else:
+                return
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Wait for the work or the stop; say whether the work was done. What the work raises is raised."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not task.done():
+            task.cancel()
+            return False
+        await task
+        return True
+
+    # Working
+
+    async def _work(self, log: Log, stopping: Callable[[], None]) -> None:
+        settings, workshop = self._settings, self._workshop
+        handler = VideoHandler(workshop.pipeline, slots=settings.worker_slots, files=settings.worker_files)
+        publisher = Publisher(settings)
+        waiting: list[Delivery] = []
+        app = make_app(settings, settings.home / "scratch", lambda event: waiting[0].take(event))
+        broker = FaustBroker(app, log, publisher, DEAD_LETTERS.name(settings.kafka_prefix))
+        delivery = self._delivery = Delivery(
+            broker,
+            handler,
+            slots=settings.worker_slots,
+            window=settings.worker_window,
+            rule=RetryRule(attempts=settings.worker_attempts),
+            limit=DeadLetterLimit(settings.dead_letter_run, settings.dead_letter_share),
+            metrics=self._metrics,
+        )
+        waiting.append(delivery)
+        self._follow_partitions(app, delivery)
+        over = threading.Event()
+        relay = Relay.to_topic(workshop.store, publisher, settings)
+        threads = [
+            threading.Thread(target=relay.run, args=(over,), name="sosie-relay"),
+            threading.Thread(target=self._watch_lag, args=(over,), name="sosie-lag", daemon=True),
+        ]
+        tasks = [asyncio.create_task(self._commit_often(delivery)), asyncio.create_task(self._keep_index_current())]
+        try:
+            for thread in threads:
+                thread.start()
+            if await self._unless_stopped(app.start()):
+                self._parts = Parts(index=self._parts.index, broker=None)
+                await self._until_over(app, delivery)
+        finally:
+            self._parts = Parts(stopping=True)
+            stopping()
+            await self._end(app, delivery, handler)
+            over.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(threads[0].join)
+            await asyncio.to_thread(broker.close)
+            await asyncio.to_thread(publisher.close)
+        if delivery.failed.done():
+            raise delivery.failed.result()
+        if app.crash_reason is not None:
+            raise BrokerUnavailable(
+                settings.kafka_brokers,
+                f"the Kafka client gave up ({type(app.crash_reason).__name__})",
+                "Start the worker again; nothing is lost",
+            ) from app.crash_reason
+
+    def _follow_partitions(self, app: faust.App, delivery: Delivery) -> None:
+        async def assigned(_: faust.App, assigned: Iterable[Any], **__: Any) -> None:
+            self._metrics.rebalances.inc()
+            delivery.assigned(place_of(tp) for tp in assigned)
+
+        async def revoked(_: faust.App, revoked: Iterable[Any], **__: Any) -> None:
+            places = [place_of(tp) for tp in revoked]
+            with contextlib.suppress(TimeoutError):  # then those events come twice
+                await asyncio.wait_for(delivery.commit(), _REVOKE_COMMIT_S)
+            delivery.revoked(places)
+
+        app.on_partitions_assigned.connect(assigned)
+        app.on_partitions_revoked.connect(revoked)
+
+    async def _until_over(self, app: faust.App, delivery: Delivery) -> None:
+        waits = [asyncio.ensure_future(each) for each in (self._stop.wait(), app.wait_until_stopped())]
+        try:
+            await asyncio.wait({*waits, delivery.failed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _commit_often(self, delivery: Delivery) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_EVERY_S)
+            await delivery.commit()
+            self._set_gauges()
+
+    async def _keep_index_current(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                await asyncio.to_thread(self._workshop.pipeline.gallery.current)
+            except SosieError as error:
+                self._parts = Parts(index=str(error), broker=self._parts.broker)
+            else:
+                self._parts = Parts(index=None, broker=self._parts.broker)
+
+    def _watch_lag(self, over: threading.Event) -> None:
+        with contextlib.closing(LagReader(self._settings)) as reader:
+            while not over.wait(_LOOK_EVERY_S):
+                try:
+                    lag = tuple(reader.read())
+                except TransientError as error:
+                    _log.info("the lag cannot be read now: %s", error)
+                    continue
+                if [each.committed for each in lag] != [each.committed for each in self._lag]:
+                    self._lag_moved_at = time.monotonic()
+                self._lag = lag
+                for each in lag:
+                    self._metrics.lag_events.labels(each.partition).set(each.events)
+                    self._metrics.lag_seconds.labels(each.partition).set(each.seconds)
+
+    # Telling
+
+    def _live(self) -> Answer:
+        return live(self._progress(), self._settings.worker_stalled_s)
+
+    def _progress(self) -> Progress:
+        """Of our own partitions; of the whole group while we hold none, because then somebody else should move."""
+        now = time.monotonic()
+        if self._delivery is None:
+            return Progress(0.0, 0)
+        held = {place.partition for place in self._delivery.ledger.places}
+        if not held:
+            return Progress(now - self._lag_moved_at, sum(each.events for each in self._lag))
+        behind = sum(each.events for each in self._lag if each.partition in held)
+        return Progress(now - self._delivery.acknowledged_at, max(len(self._delivery.ledger), behind))
+
+    def _set_gauges(self) -> None:
+        if (delivery := self._delivery) is None:
+            return
+        oldest = delivery.ledger.oldest()
+        self._metrics.oldest_event.set(0.0 if oldest is None else max(0.0, time.time() - oldest.timestamp_s))
+        self._metrics.commit_age.set(time.monotonic() - delivery.committed_at if delivery.ledger.due() else 0.0)
+
+    # Ending
+
+    async def _end(self, app: faust.App, delivery: Delivery, handler: VideoHandler) -> None:
+        left = await delivery.drain(self._settings.worker_stop_s)
+        handler.close()
+        if left:
+            _log.warning("%d events are handed back unfinished; whoever takes their partitions begins them anew", left)
+            await asyncio.to_thread(self._workshop.sandbox.close)  # ends the threads that wait for a decoder
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivery.commit(), STOPPING_S / 4)
+        try:
+            await asyncio.wait_for(app.stop(), STOPPING_S / 2)
+        except TimeoutError:
+            _log.warning("the Kafka client did not stop in time; its group notices after %g s", self._settings.kafka_session_s)

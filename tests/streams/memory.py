@@ -1,0 +1,122 @@
+"""A log of one topic in memory, with everything a broker does to a worker: deliver, take away, repeat, lose, fail."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from prometheus_client import CollectorRegistry
+
+from monitor.errors import BrokerUnavailable
+from monitor.stream_metrics import StreamMetrics
+from streams.dead_letter_limit import DeadLetterLimit
+from streams.delivery import Delivery
+from streams.event import Event, Place
+from streams.failures import Failure
+from streams.retry import RetryRule
+
+TOPIC = "videos"
+QUICK = RetryRule(attempts=3, first_s=0.001, longest_s=0.004)
+
+
+def place(partition: int = 0) -> Place:
+    return Place(TOPIC, partition)
+
+
+@dataclass
+class MemoryBroker:
+    """`streams.delivery.Broker` over lists. `down` makes every question fail; `commits` is every commit in order."""
+
+    records: dict[Place, list[Event]] = field(default_factory=dict)
+    offsets: dict[Place, int] = field(default_factory=dict)
+    commits: list[dict[Place, int]] = field(default_factory=list)
+    dead: list[Failure] = field(default_factory=list)
+    sought: list[tuple[Place, int]] = field(default_factory=list)
+    down: bool = False
+    rebalancing: bool = False
+
+    def add(self, value: bytes, *, partition: int = 0, key: bytes | None = None, skip: int = 0) -> Event:
+        """Append a record, `skip` offsets after the last (as transaction markers leave holes)."""
+        log = self.records.setdefault(place(partition), [])
+        offset = (log[-1].offset + 1 if log else 0) + skip
+        log.append(Event(place(partition), offset, key, value, timestamp_s=float(offset)))
+        return log[-1]
+
+    def from_committed(self, *partitions: int) -> list[Event]:
+        """What a worker that takes these partitions over is delivered."""
+        return [event for p in partitions for event in self.records.get(place(p), []) if event.offset >= self.offsets.get(place(p), 0)]
+
+    async def commit(self, offsets: Mapping[Place, int]) -> bool:
+        self._reach()
+        if self.rebalancing:
+            return False
+        self.commits.append(dict(offsets))
+        self.offsets |= offsets
+        return True
+
+    async def seek(self, place: Place, offset: int) -> None:
+        self._reach()
+        self.sought.append((place, offset))
+
+    async def start_of(self, place: Place) -> int:
+        self._reach()
+        return self.offsets.get(place, 0)
+
+    async def first_at(self, place: Place, offset: int) -> int | None:
+        self._reach()
+        return next((event.offset for event in self.records[place] if event.offset >= offset), None)
+
+    async def put_aside(self, failure: Failure) -> None:
+        self._reach()
+        self.dead.append(failure)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise BrokerUnavailable("memory", "is down", "Wait")
+
+
+Handle = Callable[[Event], Awaitable[None]]
+
+
+@asynccontextmanager
+async def delivering(
+    broker: MemoryBroker,
+    handler: Handle,
+    *,
+    slots: int = 4,
+    window: int = 100,
+    rule: RetryRule = QUICK,
+    limit: DeadLetterLimit | None = None,
+    partitions: tuple[int, ...] = (0,),
+) -> AsyncIterator[Delivery]:
+    """A delivery that holds the partitions; whatever is left of its work is cancelled in the end."""
+    delivery = Delivery(
+        broker,
+        handler,
+        slots=slots,
+        window=window,
+        rule=rule,
+        limit=limit or DeadLetterLimit(1000, 1.0),
+        metrics=StreamMetrics(CollectorRegistry()),
+        rng=random.Random(0),
+    )
+    delivery.assigned(place(p) for p in partitions)
+    try:
+        yield delivery
+    finally:
+        await delivery.drain(0)
+
+
+async def settled(delivery: Delivery) -> None:
+    """Until nothing is in flight, or delivery has failed."""
+    async with asyncio.timeout(30):
+        while len(delivery.ledger) and not delivery.failed.done():
+            await asyncio.sleep(0.001)
+
+
+def retold(event: Event) -> Event:
+    """The same record delivered once more, as another object."""
+    return replace(event)
