@@ -1,10 +1,10 @@
 """`streams.delivery.Broker` over a Faust app: the only file that touches Faust's insides.
 
-Faust's own acknowledging is switched off (`acks=False` on the topic), because around a rebalance it loses events: a stream
-*acknowledges* what it skips for being of an older generation (`Stream._py_aiter`, `value is skipped_value`), even with
-`noack()`, and `Consumer._new_offset` commits past a gap before the first commit, or of one event. `tests/streams/test_faust_acks.py`
-shows both. So offsets are committed from our own ledger, through `Consumer._commit`, which is Faust's private name for the
-call that its own committer ends in; pyproject.toml pins Faust below the next minor version for it.
+Faust's own acknowledging is switched off (`acks=False` on the topic), because it can lose events around a rebalance:
+`Consumer._new_offset` commits past events that were never handled, before the first commit or when exactly one is missing, and
+without Cython a stream acknowledges what it skips as left over from an older generation, even with `noack()`.
+`tests/streams/test_faust_acks.py` shows both. So offsets are committed from our own ledger, through `Consumer._commit`: Faust's
+private name for what its own committer ends in, for which pyproject.toml pins Faust below the next minor version.
 """
 
 from __future__ import annotations
