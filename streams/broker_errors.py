@@ -1,0 +1,79 @@
+"""What kafka-python's errors mean for Sosie: wait (`BrokerUnavailable`), or tell somebody (`BrokerRefused`).
+
+Pure, but for the question why no broker was reached. What a broker says about credentials is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kafka import errors
+
+from monitor.errors import BrokerRefused, BrokerUnavailable, SosieError
+from streams.reach import Trouble
+
+_CREDENTIALS = (
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+    errors.SecurityDisabledError,
+)
+_NO_SUCH_TOPIC = (errors.UnknownTopicOrPartitionError, errors.UnknownTopicIdError, errors.InvalidTopicError)
+_UNREACHED = (
+    errors.KafkaConnectionError,
+    errors.KafkaTimeoutError,
+    errors.MetadataEmptyBrokerList,
+    errors.NodeNotReadyError,
+    errors.RequestTimedOutError,
+)
+# Kafka calls these not retriable because the same request would fail again; a new client, or a moment later, does not.
+_PASSING = (
+    errors.UnknownError,
+    errors.BrokerNotAvailableError,
+    errors.StaleControllerEpochError,
+    errors.StaleBrokerEpochError,
+    errors.CommitFailedError,
+    errors.IllegalGenerationError,
+    errors.UnknownMemberIdError,
+    errors.RebalanceInProgressError,
+    errors.MemberIdRequiredError,
+    errors.OutOfOrderSequenceNumberError,
+    errors.UnknownProducerIdError,
+    errors.InvalidProducerEpochError,
+    errors.UnknownBrokerIdError,
+    errors.KafkaProtocolError,
+)
+_SAID_AT_MOST = 300
+
+
+def named(error: errors.KafkaError, brokers: str, trouble: Callable[[], Trouble | None] = lambda: None) -> SosieError:
+    """The error to raise instead. `trouble` is asked only when no broker answered, or not in time."""
+    kafka = f"Kafka at {brokers}"
+    if isinstance(error, _CREDENTIALS):
+        return BrokerRefused(
+            kafka,
+            f"refuses our credentials ({type(error).__name__})",
+            "Check SOSIE_KAFKA_USERNAME, SOSIE_KAFKA_PASSWORD and SOSIE_KAFKA_MECHANISM against the broker's users",
+        )
+    if isinstance(error, errors.AuthorizationError):
+        return BrokerRefused(kafka, f"knows us, but does not allow this: {_said(error)}", "Have the broker's access rules allow it")
+    if isinstance(error, _NO_SUCH_TOPIC):
+        return BrokerRefused(kafka, f"has no such topic: {_said(error)}", "Run `sosie topics create`, or mend SOSIE_KAFKA_PREFIX")
+    if isinstance(error, _UNREACHED):
+        return _unreached(error, kafka, trouble())
+    if error.retriable or isinstance(error, _PASSING):
+        return BrokerUnavailable(kafka, f"cannot do this now: {_said(error)}", "Try again; if it stays so, look at the broker's log")
+    return BrokerRefused(kafka, f"refuses this: {_said(error)}", "Look at the broker's log and settings; the same request will fail again")
+
+
+def _unreached(error: errors.KafkaError, kafka: str, trouble: Trouble | None) -> SosieError:
+    if trouble is None:
+        next_step = "Try again; if it stays so, check SOSIE_KAFKA_SECURITY, and look at the broker's log"
+        return BrokerUnavailable(kafka, f"did not answer in time: {_said(error)}", next_step)
+    kind = BrokerRefused if trouble.permanent else BrokerUnavailable
+    return kind(kafka, f"{trouble.broker} {trouble.reason}", trouble.next_step)
+
+
+def _said(error: errors.KafkaError) -> str:
+    text = str(error)
+    return text if len(text) <= _SAID_AT_MOST else f"{text[:_SAID_AT_MOST]}…"

@@ -1,0 +1,171 @@
+"""Settings → what each Kafka client takes. The only file that reads the password.
+
+Both clients get one TLS context, made here, so that a file that is no certificate is told before anything connects. Neither client
+may log below INFO: kafka-python and aiokafka write whole requests there, SASL tokens and records included.
+
+`ConfigError` when SOSIE_KAFKA_BROKERS is unset, or a certificate or key cannot be used. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+
+from monitor.errors import ConfigError
+from monitor.settings import Settings
+from streams.broker_errors import named
+from streams.reach import trouble_reaching
+
+C = TypeVar("C")
+
+BOOTSTRAP_TIMEOUT_S = 10.0
+_RECONNECT_AT_LATEST_S = 2.0
+
+
+def require_brokers(settings: Settings) -> str:
+    """`HOST:PORT,…`. Raises `ConfigError` when none is set."""
+    if settings.kafka_brokers is None:
+        raise ConfigError(
+            "SOSIE_KAFKA_BROKERS",
+            "is not set, and this command needs Kafka; `sosie scan`, `demo` and `serve` work without",
+            "Set it to HOST:PORT,…",
+        )
+    return settings.kafka_brokers
+
+
+def kafka_python_options(settings: Settings) -> dict[str, Any]:
+    """For KafkaProducer, KafkaConsumer and KafkaAdminClient; `connected` passes them. Printed as a whole they hide the password."""
+    brokers = require_brokers(settings)
+    _never_log_requests("kafka")
+    options: dict[str, Any] = {
+        "bootstrap_servers": brokers.split(","),
+        "client_id": settings.kafka_prefix,
+        "security_protocol": settings.kafka_security.upper(),
+        "bootstrap_timeout_ms": int(BOOTSTRAP_TIMEOUT_S * 1000),
+        "reconnect_backoff_max_ms": int(_RECONNECT_AT_LATEST_S * 1000),  # the default of 30 s outlasts many an outage
+    }
+    if (context := tls_context(settings)) is not None:
+        options["ssl_context"] = context
+    if settings.kafka_security.startswith("sasl"):
+        options |= {
+            "sasl_mechanism": settings.kafka_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": _password(settings),
+        }
+    return options
+
+
+def faust_options(settings: Settings) -> dict[str, Any]:
+    """`broker`, `broker_client_id` and `broker_credentials` of a Faust app."""
+    import aiokafka  # noqa: F401 - so that its loggers are there to be quietened
+    import faust
+
+    brokers = require_brokers(settings)
+    _never_log_requests("aiokafka")
+    context = tls_context(settings)
+    credentials: faust.SASLCredentials | faust.SSLCredentials | None = None
+    if settings.kafka_security.startswith("sasl"):
+        credentials = faust.SASLCredentials(
+            username=settings.kafka_username, password=_password(settings), ssl_context=context, mechanism=settings.kafka_mechanism
+        )
+    elif context is not None:
+        credentials = faust.SSLCredentials(context)
+    return {
+        "broker": ";".join(f"kafka://{broker}" for broker in brokers.split(",")),
+        "broker_client_id": settings.kafka_prefix,
+        "broker_credentials": credentials,
+    }
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """None where the settings say no TLS. Names are checked, and authorities are the system's unless SOSIE_KAFKA_CA says others."""
+    if not settings.kafka_security.endswith("ssl"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "SOSIE_KAFKA_CA", f"{settings.kafka_ca} cannot be used: {error}", "Set it to a PEM file of certificates"
+        ) from error
+    if settings.kafka_certificate is not None:
+        try:
+            context.load_cert_chain(settings.kafka_certificate, settings.kafka_key, password=_no_passphrase)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                "SOSIE_KAFKA_CERTIFICATE",
+                f"{settings.kafka_certificate} and {settings.kafka_key} cannot be used together: {error}",
+                "Set them to PEM files, the key to that of the certificate and without a passphrase",
+            ) from error
+    return context
+
+
+def connected(kind: Callable[..., C], settings: Settings, **options: Any) -> C:
+    """A KafkaProducer, KafkaConsumer or KafkaAdminClient that has reached a broker. The caller closes it.
+
+    Raises `ConfigError`, `BrokerUnavailable` after about BOOTSTRAP_TIMEOUT_S, `BrokerRefused`. What cannot be made leaves nothing behind:
+    by itself kafka-python leaves a thread running for each consumer or admin client whose broker was away.
+    """
+    made: list[KafkaNetClient] = []
+
+    def client(**configuration: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**configuration))
+        return made[-1]
+
+    with kafka_errors(settings):
+        try:
+            return kind(**kafka_python_options(settings) | options, kafka_client=client)
+        except BaseException:
+            for half_made in made:
+                half_made.close()
+            raise
+
+
+@contextmanager
+def kafka_errors(settings: Settings) -> Iterator[None]:
+    """kafka-python's errors as `BrokerUnavailable` or `BrokerRefused`.
+
+    Where the client says no more than that it waited in vain, the brokers are called once more to learn why.
+    """
+    try:
+        yield
+    except KafkaError as error:
+        brokers = require_brokers(settings)
+        raise named(error, brokers, lambda: trouble_reaching(brokers, tls_context(settings))) from error
+
+
+class _Unprinted(str):
+    """A password among options that somebody may print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+
+def _password(settings: Settings) -> str | None:
+    return None if settings.kafka_password is None else _Unprinted(settings.kafka_password.get_secret_value())
+
+
+def _no_passphrase() -> str:
+    return ""  # else OpenSSL asks the terminal for one
+
+
+class _NothingBelowInfo(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO
+
+
+_NOTHING_BELOW_INFO = _NothingBelowInfo()
+
+
+def _never_log_requests(package: str) -> None:
+    """A filter on each logger, because one on the package's does not see its modules' records, and a level can be set back."""
+    for name in list(logging.root.manager.loggerDict):
+        if name == package or name.startswith(f"{package}."):
+            logging.getLogger(name).addFilter(_NOTHING_BELOW_INFO)
