@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 
 from monitor.errors import BrokerRefused, BrokerUnavailable
 from monitor.settings import Settings
-from streams.connection import kafka_errors, kafka_python_options
+from streams.connection import connected, kafka_errors
 from streams.event import Place
 
 _POLL_MS = 2_000
@@ -73,11 +73,8 @@ class Log:
 
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                group_id=self._group,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                **kafka_python_options(self._settings),
+            self._consumer = connected(
+                KafkaConsumer, self._settings, group_id=self._group, enable_auto_commit=False, auto_offset_reset="none"
             )
         return self._consumer
 

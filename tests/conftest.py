@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.monitor.household import Household
 
 pytest_plugins = ["tests.kafka", "tests.postgres"]
 
@@ -38,3 +42,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "home"
     monkeypatch.setenv("SOSIE_HOME", str(directory))
     return directory
+
+
+@pytest.fixture(scope="session")
+def household(tmp_path_factory: pytest.TempPathFactory) -> Household:
+    """A prepared home and clips, made once for all tests."""
+    from tests.monitor.household import Household  # here: it imports torch, for which OMP_WAIT_POLICY must be set
+
+    return Household.made_in(tmp_path_factory.mktemp("household"))

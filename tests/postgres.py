@@ -43,45 +43,77 @@ def _run_as() -> dict[str, Any]:
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Path]:
-    """The directory of a running server's socket."""
+class Server:
+    """A server on a Unix socket in its folder, for any number of starts on the same data. Not thread-safe."""
+
+    def __init__(self, binaries: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sosie-pg-"))
+        self._binaries = binaries
+        self._run_as = _run_as()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._run_as:
+            shutil.chown(self.folder, self._run_as["user"], self._run_as["group"])
+        subprocess.run(
+            [binaries / "initdb", "-D", self.folder / "data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **self._run_as,
+        )
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        settings = [
+            "listen_addresses=",
+            f"unix_socket_directories={self.folder}",
+            "fsync=off",
+            "synchronous_commit=off",
+            "max_connections=60",
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self.folder / "data", *(part for setting in settings for part in ("-c", setting))],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **self._run_as,
+            )
+        _wait_until_ready(self.folder, self._process)
+
+    def stop(self) -> None:
+        """Disconnect every session ("fast" shutdown) and stop."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=30)
+        self._process = None
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server of the caller's own, removed in the end. Without binaries the test skips; where `CI` is set it fails."""
     binaries = _binaries()
     if binaries is None:
         reason = "POSTGRESQL MISSING: no initdb under /usr/lib/postgresql or on PATH; PostgreSQL is not covered by this run"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    folder = Path(tempfile.mkdtemp(prefix="sosie-pg-"))
-    run_as = _run_as()
-    if run_as:
-        shutil.chown(folder, run_as["user"], run_as["group"])
-    data = folder / "data"
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-        **run_as,
-    )
-    settings = ["listen_addresses=", f"unix_socket_directories={folder}", "fsync=off", "synchronous_commit=off", "max_connections=60"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *(part for setting in settings for part in ("-c", setting))],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            **run_as,
-        )
+    server = Server(binaries)
     try:
-        _wait_until_ready(folder, server)
-        yield folder
+        server.start()
+        yield server
     finally:
-        server.send_signal(signal.SIGINT)  # "fast" shutdown: sessions are disconnected
-        try:
-            server.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            server.send_signal(signal.SIGQUIT)
-            server.wait(timeout=30)
-        shutil.rmtree(folder)
+        server.stop()
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Path]:
+    """The directory of a running server's socket."""
+    with running_server() as server:
+        yield server.folder
 
 
 def _wait_until_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
@@ -97,7 +129,8 @@ def _wait_until_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _url(server: Path, database: str) -> str:
+def server_url(server: Path, database: str) -> str:
+    """What SOSIE_DATABASE_URL takes."""
     return f"postgresql+psycopg://{_USER}@/{database}?host={server}"
 
 
@@ -106,19 +139,23 @@ def _admin(server: Path) -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def _database(server: Path, template: str = "template1") -> Iterator[str]:
+def database(server: Path, template: str = "template1") -> Iterator[str]:
+    """The name of a database of the caller's own, copied from `template`, to which nobody may be connected."""
     name = f"test_{uuid4().hex}"
     with _admin(server) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        yield _url(server, name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield name
+    finally:
+        with _admin(server) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def postgres_url(postgres_server: Path) -> Iterator[str]:
     """An empty database of the test's own."""
-    with _database(postgres_server) as url:
-        yield url
+    with database(postgres_server) as name:
+        yield server_url(postgres_server, name)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +163,7 @@ def migrated_postgres(postgres_server: Path) -> str:
     """The name of a migrated database to copy: much quicker than migrating one for each test."""
     with _admin(postgres_server) as admin:
         admin.execute("CREATE DATABASE migrated")
-    store = Store(_url(postgres_server, "migrated"))
+    store = Store(server_url(postgres_server, "migrated"))
     store.migrate()
     store.close()
     return "migrated"
@@ -169,8 +206,9 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_url")
     else:
-        with _database(request.getfixturevalue("postgres_server"), request.getfixturevalue("migrated_postgres")) as url:
-            yield url
+        server = request.getfixturevalue("postgres_server")
+        with database(server, request.getfixturevalue("migrated_postgres")) as name:
+            yield server_url(server, name)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The household, made once for all tests, and a home of each test's own copied from it."""
+"""A home of each test's own, copied from the household."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import pytest
 from monitor import settings
 from monitor.workshop import Workshop
 from tests.monitor.household import Household, long_film
-
-
-@pytest.fixture(scope="session")
-def household(tmp_path_factory: pytest.TempPathFactory) -> Household:
-    return Household.made_in(tmp_path_factory.mktemp("household"))
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""A stage per test, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor import demo, settings
+from monitor.cast.roster import LICENSED
+from monitor.workshop import Workshop
+from tests.kafka import Broker, Existing
+from tests.monitor.household import SINGER, Household
+from tests.postgres import database, server_url
+from tests.streams.stage import Stage, staged
+
+SEED = int(os.environ.get("SOSIE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+"""Printed by every stage; set SOSIE_TEST_SEED to it to repeat a run's random choices."""
+
+MakeStage = Callable[..., AbstractContextManager[Stage]]
+
+
+@pytest.fixture(scope="session")
+def postgres_household(
+    postgres_server: Path, household: Household, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Household, str]]:
+    """The household with its registry in PostgreSQL, and the name of that database, to copy."""
+    home = tmp_path_factory.mktemp("postgres-household") / "home"
+    with database(postgres_server) as name:
+        register(home, server_url(postgres_server, name))
+        yield replace(household, home=home), name
+
+
+def register(home: Path, url: str) -> None:
+    """The singer and the athlete, as `Household.made_in` registers them."""
+    with Workshop(settings.load({}, home=home, threads=1, database_url=url)) as workshop:
+        home.mkdir()
+        demo.register(workshop, (SINGER, LICENSED))
+        workshop.gallery.current()
+
+
+@pytest.fixture
+def sqlite_stage(tmp_path: Path, household: Household, kafka_broker: Broker | Existing, kafka_prefix: str) -> MakeStage:
+    def make(*, brokers: str = kafka_broker.brokers, **overrides: str) -> AbstractContextManager[Stage]:
+        url = f"sqlite:///{tmp_path / 'stage' / 'home' / 'sosie.sqlite3'}"
+        return staged(tmp_path / "stage", household, brokers, kafka_prefix, url, seed=SEED, **overrides)
+
+    return make
+
+
+@pytest.fixture
+def postgres_stage(
+    tmp_path: Path,
+    postgres_server: Path,
+    postgres_household: tuple[Household, str],
+    kafka_broker: Broker | Existing,
+    kafka_prefix: str,
+) -> MakeStage:
+    house, template = postgres_household
+
+    @contextmanager
+    def make(**overrides: str) -> Iterator[Stage]:
+        with database(postgres_server, template) as name:
+            url = server_url(postgres_server, name)
+            with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **overrides) as stage:
+                yield stage
+
+    return make

@@ -1,0 +1,226 @@
+"""Every fault, on a real Kafka, with real videos and real processes: nothing lost, nothing doubled.
+
+Three partitions, two workers, faults at random moments (the seed is printed). `make chaos` runs the same at length.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import create_engine
+from streams.publisher import Record
+
+from monitor.metrics import STAGES
+from streams.messages import MAX_BYTES
+from tests.monitor.household import long_film
+from tests.streams.conftest import MakeStage
+from tests.streams.stage import NO_RESULT, Stage, Worker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+KILLED = -signal.SIGKILL
+MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    make: MakeStage = request.getfixturevalue("sqlite_stage" if request.param == "sqlite" else "postgres_stage")
+    with make() as made:
+        yield made
+
+
+def test_kill_9_at_any_step_loses_nothing_and_doubles_nothing(stage: Stage) -> None:
+    steps = ("fetch-ends", "decode-ends", "embed-ends", "review-begins", "review-ends", "event-sent", "before-commit", "after-commit")
+    stage.post(MIX * 4)
+    for step in steps:
+        stage.trap(step, "kill")
+    stage.worker()
+    stage.worker()
+    for _ in range(6):  # work for those that are started again
+        stage.post(stage.rng.choices(MIX, k=4))
+        time.sleep(stage.rng.uniform(0.5, 3))
+    _keep_busy_until_all_traps_are_met(stage)
+    stage.wait_until_quiet()
+    assert sum(status == KILLED for worker in stage.crew for status in worker.statuses) == len(steps)
+    stage.check()
+    assert stage.stop() == [0, 0]
+
+
+def _keep_busy_until_all_traps_are_met(stage: Stage, limit_s: float = 240) -> None:
+    deadline = time.monotonic() + limit_s
+    while any(stage.traps.iterdir()):
+        assert time.monotonic() < deadline, f"{sorted(stage.traps.iterdir())}\n{stage.logs()}"
+        stage.post(stage.rng.choices(MIX, k=2))
+        time.sleep(1)
+
+
+def test_sigterm_under_load_and_scaling_from_one_to_three_to_one(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        stage.worker(restarted=False)
+        stage.post(MIX * 4)
+        stage.wait_until_quiet(done=lambda report: report.done > 3, limit_s=120)
+        later = [stage.worker(restarted=False), stage.worker(restarted=False)]
+        stage.post(MIX * 8)
+        _until(stage, lambda: all(worker.says("partitions: ") for worker in later) or stage.report().waiting < 8)
+        for worker in later:
+            worker.terminate()
+            stage.post(stage.rng.choices(MIX, k=3))
+        assert [worker.wait() for worker in later] == [0, 0]
+        stage.post(MIX)
+        stage.wait_until_quiet()
+        assert stage.stop() == [0, 0, 0]
+        stage.check()
+
+
+def test_an_exception_in_every_step_is_retried_or_put_aside_and_the_partition_goes_on(stage: Stage) -> None:
+    begins = [f"{name}-begins" for name in STAGES]
+    for point in begins:
+        stage.trap(point, stage.rng.choice(("database_busy", "storage_full")))  # the world's fault: waited out
+        stage.trap(point, "fetch_failed")  # the source's: tried again
+        stage.trap(point, "bug")  # ours: tried again
+    stage.post(MIX * 4)
+    workers = [stage.worker(), stage.worker()]
+    _keep_busy_until_all_traps_are_met(stage)
+    stage.wait_until_quiet()
+    stage.check()
+
+    for point in begins:
+        stage.trap(point, "not_a_video")  # for good: one dead letter each
+    before = len(stage.posted)
+    _keep_busy_until_all_traps_are_met(stage)
+    report = stage.wait_until_quiet()
+    assert dict(report.dead) == {"not_a_video": len(begins)}, report
+    done = set(stage.outcomes())
+    for post in list(stage.posted)[before:]:
+        if post not in done:
+            stage.posted[post] = NO_RESULT
+    assert list(stage.posted.values()).count(NO_RESULT) == len(begins)
+    stage.check(dead={"not_a_video": len(begins)})
+    assert stage.stop() == [0, 0]
+    assert [worker.statuses for worker in workers] == [[0], [0]]
+
+
+def test_what_is_no_message_is_a_dead_letter_with_its_reason_and_never_a_dead_worker(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        good = {"type": "sosie.video_posted", "version": 1, "id": "p", "uri": "https://videos.example/v.mp4"}
+        stage.post(MIX)
+        stage.send(
+            [
+                Record(key=None, value=os.urandom(200)),
+                Record(key=b"\xff\x00", value=b"{" + b'"a":' * 5),
+                Record(key=b"k", value=b"[" * 100_000),
+                Record(key=b"k", value=None),
+                Record(key=b"k", value=json.dumps(good | {"views": "many"}).encode()),
+                Record(key=b"k", value=json.dumps({"type": "sosie.video_posted", "version": 1}).encode()),
+                Record(key=b"k", value=json.dumps(good | {"version": 99}).encode()),
+                Record(key=b"k", value=b'{"pad": "' + b"x" * 5 * 1024**2 + b'"}'),
+                Record(key=b"k", value=json.dumps(good | {"uri": "file:///etc/passwd"}).encode()),
+                Record(key=b"k", value=json.dumps(good | {"uri": "gopher://videos.example/v"}).encode()),
+                Record(key=b"k", value=json.dumps(good | {"uri": "http://127.0.0.1:9/v.mp4"}).encode()),
+            ]
+        )
+        stage.post(MIX)
+        workers = [stage.worker(), stage.worker()]
+        stage.wait_until_quiet()
+        stage.check(dead={"bad_message": 7, "unknown_version": 1, "fetch_refused": 2, "blocked_address": 1})
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in workers] == [[0], [0]]
+        assert MAX_BYTES < 5 * 1024**2
+
+
+def test_a_video_that_kills_or_hangs_its_decoder_is_a_dead_letter_and_its_neighbours_are_unharmed(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage(SOSIE_DECODE_TIMEOUT_S="12") as stage:
+        film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
+        killed, hung = film.with_name("killed.mp4"), film.with_name("hung.mp4")
+        killed.write_bytes(film.read_bytes() + b"\x00\x00\x00\x09free1")
+        hung.write_bytes(film.read_bytes() + b"\x00\x00\x00\x09free2")
+        stage.post(["killed.mp4", "hung.mp4"], fresh=False)
+        stage.post(MIX * 2)
+        workers = [stage.worker(slots=3), stage.worker(slots=3)]
+        _decoder(workers, killed).kill()
+        _decoder(workers, hung).suspend()
+        report = stage.wait_until_quiet()
+        stage.posted |= {"post-00000": NO_RESULT, "post-00001": NO_RESULT}
+        assert dict(report.dead) == {"decoder_died": 1, "decoder_timeout": 1}
+        stage.check(dead={"decoder_died": 1, "decoder_timeout": 1})
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in workers] == [[0], [0]]
+
+
+def _decoder(workers: list[Worker], video: Path, limit_s: float = 120) -> psutil.Process:
+    """The process that has the video open for decoding."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        for worker in workers:
+            for child in psutil.Process(worker.pid).children(recursive=True):
+                try:
+                    if any(Path(file.path) == video for file in child.open_files()):
+                        return child
+                except psutil.Error:
+                    continue
+        time.sleep(0.01)
+    raise AssertionError(f"nobody decodes {video.name}")
+
+
+def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(stage: Stage) -> None:
+    stage.post(MIX * 3)
+    stage.worker(restarted=False)
+    stage.wait_until_quiet()
+    assert stage.stop() == [0]
+    stage.decide_first_case()
+    before = stage.everything()
+    assert before["verdicts"]
+    for _ in range(3):
+        stage.rewind()
+        assert stage.report().waiting == 9
+        stage.worker(restarted=False)
+        stage.wait_until_quiet()
+        assert stage.stop()[-1] == 0
+        assert stage.everything() == before
+    stage.check()
+
+
+def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        workers = [stage.worker(), stage.worker()]
+        for _ in range(3):
+            stage.post(MIX)
+            time.sleep(stage.rng.uniform(0.1, 4))
+            engine = create_engine(stage.database_url, isolation_level=None, connect_args={"isolation_level": None})
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN EXCLUSIVE")
+                time.sleep(stage.rng.uniform(6, 9))  # longer than the 5 s a statement waits
+                connection.exec_driver_sql("ROLLBACK")
+            engine.dispose()
+        stage.wait_until_quiet()
+        stage.check()
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in workers] == [[0], [0]]
+
+
+def test_a_poison_event_among_a_thousand_is_late_alone(sqlite_stage: MakeStage, refusing_server: str) -> None:
+    with sqlite_stage(SOSIE_WORKER_ATTEMPTS="5", SOSIE_FETCH_ALLOW_PRIVATE="true") as stage:
+        stage.post(["stranger.mp4"] * 100, fresh=False)
+        poison = {"type": "sosie.video_posted", "version": 1, "id": "poison", "uri": f"{refusing_server}/poison.mp4"}
+        stage.send([Record(key=b"poison", value=json.dumps(poison).encode())])
+        stage.post(["stranger.mp4"] * 900, fresh=False)
+        stage.worker()
+        stage.worker()
+        stage.wait_until_quiet(limit_s=400)
+        stage.check(dead={"fetch_failed": 1})
+        # Its five tries take some seconds of pauses; nobody behind it on its partition waited for it.
+        assert stage.stop() == [0, 0]
+
+
+def _until(stage: Stage, true: object, limit_s: float = 120) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline, stage.logs()
+        time.sleep(0.3)
