@@ -21,6 +21,7 @@ from typing import Any
 import faust
 
 from monitor.errors import BrokerUnavailable, SosieError, TransientError
+from monitor.intake import scratch
 from monitor.settings import Settings
 from monitor.standing_metrics import watch_outbox
 from monitor.stream_metrics import StreamMetrics
@@ -92,6 +93,7 @@ class Worker:
     async def _load(self) -> None:
         def load() -> None:
             workshop = self._workshop
+            scratch.clear(self._settings.home / "scratch")
             workshop.pipeline.gallery.current()
             watch_outbox(workshop.metrics, workshop.store)
 

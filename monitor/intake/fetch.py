@@ -20,14 +20,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import ssl
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -37,6 +35,7 @@ import httpx
 
 from monitor.errors import FetchFailed, FetchRefused, NotFound, StorageFull, TooLarge
 from monitor.intake.addresses import Resolver, resolve
+from monitor.intake.scratch import scratch_file
 from monitor.intake.transport import STALL_S, GuardedBackend
 
 RATE_WINDOW_S = 10.0
@@ -105,18 +104,12 @@ def _hashed(source: str) -> Fetched:
 
 @contextmanager
 def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resolver) -> Iterator[Fetched]:
-    path: Path | None = None
-    try:
+    with ExitStack() as stack:
         with _storage_errors(scratch):
-            scratch.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix="fetch-", dir=scratch)
-            path = Path(name)
-            with os.fdopen(descriptor, "wb") as file:
+            path = stack.enter_context(scratch_file(scratch))
+            with path.open("wb") as file:
                 sha256, size_bytes = _download(source, file, limits, resolver)
         yield Fetched(_shown(_parsed(source)), path, sha256, size_bytes)
-    finally:
-        if path is not None:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager

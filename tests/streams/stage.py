@@ -12,23 +12,27 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import text
 from streams.admin import create_topics
 from streams.publisher import Publisher, Record
 from streams.reconcile import Report, reconcile_all
 
 from monitor import settings
+from monitor.review import queue, verdicts
 from monitor.settings import Settings
 from monitor.store import Store
+from streams.connection import connected
 from streams.messages import CaseChanged, VideoPosted, parse
-from streams.topics import CASES, VIDEOS
+from streams.topics import CASES, VIDEOS, worker_group
 from tests.monitor.household import SCRIPT, Household
 from tests.streams.saboteur import PASS_BY, TRAPS, left, set_trap
 
@@ -50,6 +54,7 @@ class Stage:
     rng: random.Random
     overrides: Mapping[str, str] = field(default_factory=dict)
     posted: dict[str, str] = field(default_factory=dict)  # post id → clip
+    placed: dict[str, tuple[int, int]] = field(default_factory=dict)  # post id → partition and offset
     crew: list[Worker] = field(default_factory=list)
     made: int = 0
 
@@ -111,16 +116,19 @@ class Stage:
             message = VideoPosted(id=post, uri=self.video(clip, fresh=fresh).as_uri(), account=f"@{post}", platform="stage")
             records.append(Record(key=post.encode(), value=message.to_bytes()))
             ids.append(post)
-        self.send(records)
+        self.placed |= zip(ids, self.send(records), strict=True)
         return ids
 
-    def send(self, records: Sequence[Record]) -> None:
-        """Put records on the videos topic, whatever they are."""
-        publisher = Publisher(self.settings)
-        try:
-            publisher.publish(VIDEOS.name(self.prefix), records)
-        finally:
-            publisher.close()
+    def send(self, records: Sequence[Record]) -> list[tuple[int, int]]:
+        """Put records on the videos topic, whatever they are; returns the partition and offset of each."""
+        with closing(Publisher(self.settings)) as publisher:
+            return list(publisher.publish(VIDEOS.name(self.prefix), records))
+
+    def rewind(self) -> None:
+        """Have the whole topic read again; no worker may be running."""
+        with closing(connected(KafkaAdminClient, self.settings)) as admin:
+            wanted = {TopicPartition(VIDEOS.name(self.prefix), partition): 0 for partition in range(PARTITIONS)}
+            admin.reset_group_offsets(worker_group(self.prefix), wanted)
 
     # Workers
 
@@ -174,6 +182,21 @@ class Stage:
             found.setdefault(post, []).append((likeness, bool(flagged), risk))
         return found
 
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All that a repeated event could double or change."""
+        tables = ("videos", "posts", "cases", "case_posts", "case_events", "verdicts")
+        rows = {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
+        rows["assessments"] = self.rows("SELECT post_id, likeness_id, risk, flagged FROM assessments ORDER BY 1, 2")
+        return rows
+
+    def decide_first_case(self) -> None:
+        """A reviewer finds a deepfake."""
+        with self.store() as store, store.session() as session:
+            now = datetime.now(UTC)
+            lease = queue.claim_next(session, reviewer="ada", lease_s=60, now=now)
+            assert lease is not None
+            verdicts.decide(session, lease.case_id, reviewer="ada", token=lease.token, verdict="deepfake", reason="the mouth", now=now)
+
     def published(self) -> list[CaseChanged]:
         """Everything on the cases topic, in the order of each partition."""
         consumer = KafkaConsumer(
@@ -216,9 +239,11 @@ class Stage:
 
     def _check_relayed(self, wanted: set[tuple[str, int]]) -> None:
         deadline = time.monotonic() + 60
-        while {(event.case_id, event.sequence) for event in (told := self.published())} != wanted:
+        told = self.published()
+        while {(event.case_id, event.sequence) for event in told} != wanted:
             assert time.monotonic() < deadline, f"not all case events were published\n{self.logs()}"
             time.sleep(0.5)
+            told = self.published()
         last: dict[str, int] = {}
         seen: set[str] = set()
         for event in told:  # in order per case, once what was seen before is dropped
@@ -287,6 +312,18 @@ class Worker:
         """Of the process that runs now, once it has said so."""
         lines = [line for line in self.log.read_text().splitlines() if "/health/live" in line]
         return int(lines[-1].split("http://", 1)[1].split("/", 1)[0].rpartition(":")[2]) if lines else None
+
+    @property
+    def holds(self) -> float:
+        """How many partitions it holds, by its own metrics; 0 while it does not answer."""
+        if (port := self.port) is None:
+            return 0
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return 0
+        return next(float(line.split()[1]) for line in lines if line.startswith("sosie_stream_assigned_partitions "))
 
     def _start(self) -> None:
         with self.log.open("ab") as log:
