@@ -60,18 +60,19 @@ def named(error: errors.KafkaError, brokers: str, trouble: Callable[[], Trouble 
     if isinstance(error, _NO_SUCH_TOPIC):
         return BrokerRefused(kafka, f"has no such topic: {_said(error)}", "Run `sosie topics create`, or mend SOSIE_KAFKA_PREFIX")
     if isinstance(error, _UNREACHED):
-        return _unreached(error, kafka, trouble())
+        if (found := trouble()) is not None:
+            return in_trouble(brokers, found)
+        next_step = "Try again; if it stays so, check SOSIE_KAFKA_SECURITY, and look at the broker's log"
+        return BrokerUnavailable(kafka, f"did not answer in time: {_said(error)}", next_step)
     if error.retriable or isinstance(error, _PASSING):
         return BrokerUnavailable(kafka, f"cannot do this now: {_said(error)}", "Try again; if it stays so, look at the broker's log")
     return BrokerRefused(kafka, f"refuses this: {_said(error)}", "Look at the broker's log and settings; the same request will fail again")
 
 
-def _unreached(error: errors.KafkaError, kafka: str, trouble: Trouble | None) -> SosieError:
-    if trouble is None:
-        next_step = "Try again; if it stays so, check SOSIE_KAFKA_SECURITY, and look at the broker's log"
-        return BrokerUnavailable(kafka, f"did not answer in time: {_said(error)}", next_step)
+def in_trouble(brokers: str, trouble: Trouble) -> SosieError:
+    """The error to raise for what was found by calling the brokers."""
     kind = BrokerRefused if trouble.permanent else BrokerUnavailable
-    return kind(kafka, f"{trouble.broker} {trouble.reason}", trouble.next_step)
+    return kind(f"Kafka at {brokers}", f"{trouble.broker} {trouble.reason}", trouble.next_step)
 
 
 def _said(error: errors.KafkaError) -> str:

@@ -19,7 +19,7 @@ from kafka.net.compat import KafkaNetClient
 
 from monitor.errors import ConfigError
 from monitor.settings import Settings
-from streams.broker_errors import named
+from streams.broker_errors import in_trouble, named
 from streams.reach import trouble_reaching
 
 C = TypeVar("C")
@@ -41,38 +41,29 @@ def require_brokers(settings: Settings) -> str:
 
 def kafka_python_options(settings: Settings) -> dict[str, Any]:
     """For KafkaProducer, KafkaConsumer and KafkaAdminClient; `connected` passes them. Printed as a whole they hide the password."""
-    brokers = require_brokers(settings)
-    _never_log_requests("kafka")
-    options: dict[str, Any] = {
-        "bootstrap_servers": brokers.split(","),
+    return {
+        "bootstrap_servers": require_brokers(settings).split(","),
         "client_id": settings.kafka_prefix,
-        "security_protocol": settings.kafka_security.upper(),
         "bootstrap_timeout_ms": int(BOOTSTRAP_TIMEOUT_S * 1000),
         "reconnect_backoff_max_ms": int(_RECONNECT_AT_LATEST_S * 1000),  # the default of 30 s outlasts many an outage
+        **_access(settings),
     }
-    if (context := tls_context(settings)) is not None:
-        options["ssl_context"] = context
-    if settings.kafka_security.startswith("sasl"):
-        options |= {
-            "sasl_mechanism": settings.kafka_mechanism,
-            "sasl_plain_username": settings.kafka_username,
-            "sasl_plain_password": _password(settings),
-        }
-    return options
 
 
 def faust_options(settings: Settings) -> dict[str, Any]:
     """`broker`, `broker_client_id` and `broker_credentials` of a Faust app."""
-    import aiokafka  # noqa: F401 - so that its loggers are there to be quietened
-    import faust
+    import faust  # slow to import, and no other command needs it
 
     brokers = require_brokers(settings)
-    _never_log_requests("aiokafka")
-    context = tls_context(settings)
+    access = _access(settings)
+    context = access.get("ssl_context")
     credentials: faust.SASLCredentials | faust.SSLCredentials | None = None
-    if settings.kafka_security.startswith("sasl"):
+    if "sasl_mechanism" in access:
         credentials = faust.SASLCredentials(
-            username=settings.kafka_username, password=_password(settings), ssl_context=context, mechanism=settings.kafka_mechanism
+            username=access["sasl_plain_username"],
+            password=access["sasl_plain_password"],
+            ssl_context=context,
+            mechanism=access["sasl_mechanism"],
         )
     elif context is not None:
         credentials = faust.SSLCredentials(context)
@@ -108,9 +99,13 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 def connected(kind: Callable[..., C], settings: Settings, **options: Any) -> C:
     """A KafkaProducer, KafkaConsumer or KafkaAdminClient that has reached a broker. The caller closes it.
 
-    Raises `ConfigError`, `BrokerUnavailable` after about BOOTSTRAP_TIMEOUT_S, `BrokerRefused`. What cannot be made leaves nothing behind:
-    by itself kafka-python leaves a thread running for each consumer or admin client whose broker was away.
+    Raises `ConfigError`; `BrokerRefused` at once, where kafka-python would offer a wrong password again and again; `BrokerUnavailable`
+    after BOOTSTRAP_TIMEOUT_S and two calls by `streams.reach`. What cannot be made leaves nothing behind: by itself kafka-python leaves
+    a thread running for each consumer or admin client whose broker was away.
     """
+    brokers = require_brokers(settings)
+    if (trouble := trouble_reaching(brokers, _access(settings))) is not None and trouble.permanent:
+        raise in_trouble(brokers, trouble)
     made: list[KafkaNetClient] = []
 
     def client(**configuration: Any) -> KafkaNetClient:
@@ -136,7 +131,22 @@ def kafka_errors(settings: Settings) -> Iterator[None]:
         yield
     except KafkaError as error:
         brokers = require_brokers(settings)
-        raise named(error, brokers, lambda: trouble_reaching(brokers, tls_context(settings))) from error
+        raise named(error, brokers, lambda: trouble_reaching(brokers, _access(settings))) from error
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """How to get in, by the names that kafka-python and aiokafka share."""
+    _never_log_requests()
+    access: dict[str, Any] = {"security_protocol": settings.kafka_security.upper()}
+    if (context := tls_context(settings)) is not None:
+        access["ssl_context"] = context
+    if settings.kafka_security.startswith("sasl") and settings.kafka_password is not None:
+        access |= {
+            "sasl_mechanism": settings.kafka_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": _Unprinted(settings.kafka_password.get_secret_value()),
+        }
+    return access
 
 
 class _Unprinted(str):
@@ -146,10 +156,6 @@ class _Unprinted(str):
 
     def __repr__(self) -> str:
         return "'**********'"
-
-
-def _password(settings: Settings) -> str | None:
-    return None if settings.kafka_password is None else _Unprinted(settings.kafka_password.get_secret_value())
 
 
 def _no_passphrase() -> str:
@@ -164,8 +170,8 @@ class _NothingBelowInfo(logging.Filter):
 _NOTHING_BELOW_INFO = _NothingBelowInfo()
 
 
-def _never_log_requests(package: str) -> None:
+def _never_log_requests() -> None:
     """A filter on each logger, because one on the package's does not see its modules' records, and a level can be set back."""
     for name in list(logging.root.manager.loggerDict):
-        if name == package or name.startswith(f"{package}."):
+        if name.partition(".")[0] in ("kafka", "aiokafka"):
             logging.getLogger(name).addFilter(_NOTHING_BELOW_INFO)

@@ -205,7 +205,8 @@ def running_broker(folder: Path | None = None, *, listeners: Mapping[str, str] |
 
 
 @contextmanager
-def _loudly() -> Iterator[None]:
+def skipping_loudly() -> Iterator[None]:
+    """`KafkaMissing` becomes a skip that says so, and where `CI` is set a failure."""
     try:
         yield
     except KafkaMissing as missing:
@@ -219,14 +220,14 @@ def kafka_broker() -> Iterator[Broker | Existing]:
     if existing := os.environ.get("SOSIE_TEST_KAFKA"):
         yield Existing(existing)
         return
-    with _loudly(), running_broker() as broker:
+    with skipping_loudly(), running_broker() as broker:
         yield broker
 
 
 @pytest.fixture
 def own_broker() -> Iterator[Broker]:
     """A broker of the test's own, which may stop, kill and start it."""
-    with _loudly(), running_broker() as broker:
+    with skipping_loudly(), running_broker() as broker:
         yield broker
 
 
