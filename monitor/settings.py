@@ -48,9 +48,11 @@ def _existing(path: Path) -> Path:
 
 def _brokers(text: str) -> str:
     """`HOST:PORT,…` without spaces."""
+    if "@" in text:
+        raise ValueError("no user or password belongs here: SOSIE_KAFKA_USERNAME and SOSIE_KAFKA_PASSWORD take them")
     for broker in (parts := [part.strip() for part in text.split(",")]):
         host, _, port = broker.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"{broker!r} is not HOST:PORT")
     return ",".join(parts)
 
@@ -190,7 +192,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         if not first["loc"]:  # of several settings together
             raise ConfigError("SOSIE_KAFKA_*", first["msg"].removeprefix("Value error, "), "Set both, or neither") from None
         name = str(first["loc"][0])
-        shown = "" if name in ("database_url", "kafka_password") else f" {first['input']!r}"
+        secret = name in ("database_url", "kafka_password") or (name == "kafka_brokers" and "@" in str(first["input"]))
+        shown = "" if secret else f" {first['input']!r}"
         raise ConfigError(
             f"{ENV_PREFIX}{name.upper()}",
             f"the value{shown} from {origin.get(name, 'the command line')} is not usable: {first['msg'].removeprefix('Value error, ')}",

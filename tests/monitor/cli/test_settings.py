@@ -28,6 +28,17 @@ def test_no_password_is_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "postgresql+psycopg://sosie:***@db.example/sosie" in ran.out
 
 
+def test_the_kafka_password_is_not_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOSIE_KAFKA_SECURITY", "sasl_ssl")
+    monkeypatch.setenv("SOSIE_KAFKA_USERNAME", "sosie")
+    monkeypatch.setenv("SOSIE_KAFKA_PASSWORD", "hunter2")
+    ran = sosie("settings")
+    assert ran.status == 0
+    assert "hunter2" not in ran.out + ran.err
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("SOSIE_KAFKA_PASSWORD")]
+    assert "****" in line
+
+
 def test_a_password_in_a_url_that_cannot_be_used_is_not_printed_either(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOSIE_DATABASE_URL", "mysql://sosie:hunter2@db.example/sosie")
     ran = sosie("settings")
