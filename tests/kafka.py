@@ -22,8 +22,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from tests import kafka_source
 from tests.kafka_source import KafkaMissing
@@ -154,6 +152,9 @@ class Broker:
         return RuntimeError(f"Kafka did not start: {self.log.read_text(errors='replace')[-4000:]}")
 
     def _answers(self) -> bool:
+        from kafka import KafkaAdminClient  # slow to import, and every test run loads this file
+        from kafka.errors import KafkaError
+
         try:
             socket.create_connection(("127.0.0.1", self._ports["PLAINTEXT"]), timeout=1).close()
             admin = KafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=5000, bootstrap_timeout_ms=5000)

@@ -21,6 +21,7 @@ from uuid import uuid4
 POM = Path(__file__).parent / "kafka-broker" / "pom.xml"
 OLDEST_JAVA = 17
 FETCH_TIMEOUT_S = 280.0
+KILL_TIMEOUT_S = 30.0
 
 
 class KafkaMissing(Exception):
@@ -89,7 +90,10 @@ class Docker:
 
     def kill(self, process: subprocess.Popen[bytes], name: str) -> None:
         subprocess.run([self.docker, "kill", name], check=False, capture_output=True)  # killing the client would leave the container
-        process.kill()
+        try:
+            process.wait(timeout=KILL_TIMEOUT_S)  # until the container is removed and its name free again
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def find() -> Source:
