@@ -10,18 +10,26 @@ import faust
 
 from monitor.settings import Settings
 from streams.connection import faust_options
-from streams.event import Event
-from streams.faust_broker import event_of
+from streams.event import Event, Place
+from streams.faust_broker import event_of, place_of
 from streams.topics import VIDEOS, worker_group
 
 _NEVER_S = 10 * 365 * 24 * 3600.0
 _BUFFER = 64
 
 
-def make_app(settings: Settings, folder: Path, take: Callable[[Event], Awaitable[None]]) -> faust.App:
+def make_app(
+    settings: Settings,
+    folder: Path,
+    *,
+    take: Callable[[Event], Awaitable[None]],
+    assigned: Callable[[frozenset[Place]], None],
+    revoked: Callable[[frozenset[Place]], Awaitable[None]],
+) -> faust.App:
     """An app that hands every event of the videos topic to `take`, one after the other; start it with `await app.start()`.
 
-    `folder` is where Faust keeps what it insists on writing.
+    `assigned` hears all partitions that are held from now on, `revoked` those that are taken away, while offsets can still be
+    committed for them. `folder` is where Faust keeps what it insists on writing.
     """
     session_s = settings.kafka_session_s
     app = faust.App(
@@ -60,5 +68,13 @@ def make_app(settings: Settings, folder: Path, take: Callable[[Event], Awaitable
         async for event in events:
             await take(event_of(event.message))
 
+    async def on_assigned(_: Any, *arguments: Any, **__: Any) -> None:
+        assigned(frozenset(map(place_of, arguments[0])))
+
+    async def on_revoked(_: Any, *arguments: Any, **__: Any) -> None:
+        await revoked(frozenset(map(place_of, arguments[0])))
+
     app.agent(topic, name="videos")(videos)
+    app.on_partitions_assigned.connect(on_assigned)
+    app.on_partitions_revoked.connect(on_revoked)
     return app

@@ -37,12 +37,16 @@ class Log:
                 raise BrokerRefused(f"Topic {topic}", "does not exist on these brokers", "Run `sosie topics create`")
 
     def start_of(self, place: Place) -> int:
-        """Where the group's reading of a partition begins: its committed offset, or the earliest that is still there."""
+        """Where the group's reading of a partition begins: its committed offset, or the earliest that is still there.
+
+        The earliest also where more was committed than there is: the topic was deleted and made anew.
+        """
         with kafka_errors(self._settings):
             partition, consumer = _partition(place), self._connected()
             committed = consumer.committed(partition)
             earliest: int = consumer.beginning_offsets([partition])[partition]
-            return earliest if committed is None else max(int(committed), earliest)
+            end: int = consumer.end_offsets([partition])[partition]
+            return int(committed) if committed is not None and earliest <= committed <= end else earliest
 
     def first_at(self, place: Place, offset: int) -> int | None:
         """The offset of the first record at or after `offset`; None when the partition ends before one."""

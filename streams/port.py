@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -51,7 +51,7 @@ async def open_port(
         await runner.cleanup()
 
 
-def _probe(ask: Probe) -> Callable[[web.Request], object]:
+def _probe(ask: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         told = ask()
         return web.Response(

@@ -15,7 +15,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
@@ -26,19 +26,20 @@ from monitor.settings import Settings
 from monitor.standing_metrics import watch_outbox
 from monitor.stream_metrics import StreamMetrics
 from monitor.workshop import Workshop
-from streams.admin import LagReader, PartitionLag
 from streams.app import make_app
 from streams.connection import require_brokers
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
-from streams.faust_broker import FaustBroker, place_of
+from streams.event import Event, Place
+from streams.faust_broker import FaustBroker
 from streams.health import Answer, Parts, Progress, live, ready
+from streams.lag import LagReader, PartitionLag
 from streams.log import Log
 from streams.port import open_port
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.retry import RetryRule
-from streams.topics import DEAD_LETTERS, VIDEOS, worker_group
+from streams.topics import DEAD_LETTERS, TOPICS, worker_group
 from streams.videos import VideoHandler
 
 STOPPING_S = 20.0
@@ -104,7 +105,8 @@ class Worker:
         pauses, rule = 0, RetryRule()
         while True:
             try:
-                await asyncio.to_thread(log.require_topic, VIDEOS.name(self._settings.kafka_prefix))
+                for topic in TOPICS:
+                    await asyncio.to_thread(log.require_topic, topic.name(self._settings.kafka_prefix))
             except BrokerUnavailable as error:
                 pauses += 1
                 self._parts = Parts(index=None, broker=str(error))
@@ -130,8 +132,7 @@ class Worker:
         settings, workshop = self._settings, self._workshop
         handler = VideoHandler(workshop.pipeline, slots=settings.worker_slots, files=settings.worker_files)
         publisher = Publisher(settings)
-        waiting: list[Delivery] = []
-        app = make_app(settings, settings.home / "scratch", lambda event: waiting[0].take(event))
+        app = make_app(settings, settings.home / "scratch", take=self._take, assigned=self._assigned, revoked=self._revoked)
         broker = FaustBroker(app, log, publisher, DEAD_LETTERS.name(settings.kafka_prefix))
         delivery = self._delivery = Delivery(
             broker,
@@ -142,8 +143,6 @@ class Worker:
             limit=DeadLetterLimit(settings.dead_letter_run, settings.dead_letter_share),
             metrics=self._metrics,
         )
-        waiting.append(delivery)
-        self._follow_partitions(app, delivery)
         over = threading.Event()
         relay = Relay.to_topic(workshop.store, publisher, settings)
         threads = [
@@ -177,24 +176,26 @@ class Worker:
                 "Start the worker again; nothing is lost",
             ) from app.crash_reason
 
-    def _follow_partitions(self, app: faust.App, delivery: Delivery) -> None:
-        async def assigned(_: faust.App, assigned: Iterable[Any], **__: Any) -> None:
-            self._metrics.rebalances.inc()
-            delivery.assigned(place_of(tp) for tp in assigned)
+    async def _take(self, event: Event) -> None:
+        assert self._delivery is not None
+        await self._delivery.take(event)
 
-        async def revoked(_: faust.App, revoked: Iterable[Any], **__: Any) -> None:
-            places = [place_of(tp) for tp in revoked]
-            with contextlib.suppress(TimeoutError):  # then those events come twice
-                await asyncio.wait_for(delivery.commit(), _REVOKE_COMMIT_S)
-            delivery.revoked(places)
+    def _assigned(self, places: frozenset[Place]) -> None:
+        assert self._delivery is not None
+        self._metrics.rebalances.inc()
+        _log.info("holds %s", ", ".join(sorted(map(str, places))) or "no partition: there are more workers than partitions")
+        self._delivery.assigned(places)
 
-        app.on_partitions_assigned.connect(assigned)
-        app.on_partitions_revoked.connect(revoked)
+    async def _revoked(self, places: frozenset[Place]) -> None:
+        assert self._delivery is not None
+        with contextlib.suppress(TimeoutError):  # then those events come twice
+            await asyncio.wait_for(self._delivery.commit(), _REVOKE_COMMIT_S)
+        self._delivery.revoked(places)
 
     async def _until_over(self, app: faust.App, delivery: Delivery) -> None:
-        waits = [asyncio.ensure_future(each) for each in (self._stop.wait(), app.wait_until_stopped())]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]
         try:
-            await asyncio.wait({*waits, delivery.failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*waits, delivery.failed], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -158,6 +159,14 @@ class Stage:
         with self.store() as store:
             return reconcile_all(self.settings, store)
 
+    @contextmanager
+    def locked_database(self) -> Iterator[None]:
+        """Nobody else can write, as while somebody copies the file."""
+        connection = sqlite3.connect(self.home / "sosie.sqlite3", isolation_level=None, timeout=60)
+        with closing(connection):
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+
     def logs(self) -> str:
         return "\n".join(f"--- {worker.log.name}\n{worker.log.read_text()[-4000:]}" for worker in self.crew)
 
@@ -286,6 +295,10 @@ class Worker:
 
     def kill(self) -> None:
         self._process.kill()
+
+    def restart(self) -> None:
+        """SIGTERM, as for a new release: it ends what it is at, and is started again."""
+        self._process.terminate()
 
     def terminate(self) -> None:
         self._stopping.set()

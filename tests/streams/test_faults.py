@@ -15,11 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import create_engine
-from streams.publisher import Record
 
 from monitor.metrics import STAGES
 from streams.messages import MAX_BYTES
+from streams.publisher import Record
 from tests.monitor.household import long_film
 from tests.monitor.intake.servers import file_server
 from tests.streams.conftest import MakeStage
@@ -195,12 +194,8 @@ def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: Make
         for _ in range(3):
             stage.post(MIX)
             time.sleep(stage.rng.uniform(0.1, 4))
-            engine = create_engine(stage.database_url, isolation_level=None, connect_args={"isolation_level": None})
-            with engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN EXCLUSIVE")
+            with stage.locked_database():
                 time.sleep(stage.rng.uniform(6, 9))  # longer than the 5 s a statement waits
-                connection.exec_driver_sql("ROLLBACK")
-            engine.dispose()
         stage.wait_until_quiet()
         stage.check()
         assert stage.stop() == [0, 0]

@@ -1,0 +1,76 @@
+"""The broker and the database go away and come back, on the same data: nothing lost, and workers recover by themselves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kafka import Broker
+from tests.monitor.household import Household
+from tests.postgres import running_server, server_url
+from tests.streams.conftest import SEED, MakeStage, register
+from tests.streams.stage import Stage, staged
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
+
+
+def _busy(stage: Stage) -> None:
+    """Two workers in the middle of it."""
+    stage.post(MIX * 3)
+    stage.worker()
+    stage.worker()
+    stage.wait_until_quiet(done=lambda report: report.done > 0)
+    stage.post(MIX * 3)
+    time.sleep(stage.rng.uniform(0, 2))
+
+
+def test_a_broker_stopped_for_30_seconds_and_started_again(sqlite_stage: MakeStage, own_broker: Broker) -> None:
+    with sqlite_stage(brokers=own_broker.brokers) as stage:
+        _busy(stage)
+        own_broker.stop()
+        time.sleep(30)
+        own_broker.start()
+        stage.post(MIX)
+        stage.wait_until_quiet()
+        stage.check()
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in stage.crew] == [[0], [0]], "they recovered by themselves"
+
+
+def test_a_broker_killed_and_started_again(sqlite_stage: MakeStage, own_broker: Broker) -> None:
+    with sqlite_stage(brokers=own_broker.brokers) as stage:
+        _busy(stage)
+        own_broker.kill()
+        time.sleep(stage.rng.uniform(1, 8))
+        own_broker.start()
+        stage.post(MIX)
+        stage.wait_until_quiet()
+        stage.check()
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in stage.crew] == [[0], [0]]
+
+
+@pytest.mark.postgres
+def test_postgresql_stopped_and_started_again(tmp_path: Path, household: Household, kafka_broker: Broker, kafka_prefix: str) -> None:
+    with running_server() as server:
+        url = server_url(server.folder, "postgres")
+        home = tmp_path / "registered" / "home"
+        home.parent.mkdir()
+        register(home, url)
+        house = Household(home, household.clips)
+        with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED) as stage:
+            _busy(stage)
+            for _ in range(2):
+                server.stop()
+                time.sleep(stage.rng.uniform(3, 8))
+                server.start()
+                stage.post(MIX)
+                time.sleep(stage.rng.uniform(0, 3))
+            stage.wait_until_quiet()
+            stage.check()
+            assert stage.stop() == [0, 0]
+            assert [worker.statuses for worker in stage.crew] == [[0], [0]]
