@@ -10,28 +10,33 @@ _DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What `sosie topics create` makes of it. `replication` -1: what the cluster's own default says."""
+    """What `sosie topics create` makes of it. `replication` -1: what the cluster's own default says.
+
+    `grows`: partitions may be added to it. Keys then move to other partitions, which breaks whatever counts on the order of a key.
+    """
 
     suffix: str
     carries: str
     partitions: int
     replication: int = -1
     config: Mapping[str, str] = field(default_factory=dict)
+    grows: bool = False
 
     def name(self, prefix: str) -> str:
         return f"{prefix}.{self.suffix}"
 
 
-# One partition is the most one worker slot can be kept busy by; partitions can be added later, but keys then move.
-VIDEOS = Topic("videos", "sosie.video_posted: posts to be looked at", 12, config={"retention.ms": str(14 * _DAY_MS)})
-CASES = Topic("cases", "sosie.case_changed: what happened to cases", 6, config={"retention.ms": str(30 * _DAY_MS)})
+def _kept(days: int, policy: str = "delete") -> Mapping[str, str]:
+    """The policy is written out, because a cluster may compact by default, which would throw away posts."""
+    return {"cleanup.policy": policy, "retention.ms": str(days * _DAY_MS)}
+
+
+# One partition is the most one worker slot can be kept busy by; partitions can be added later, because the identity of a
+# post, not its partition, keeps it from being done twice.
+VIDEOS = Topic("videos", "sosie.video_posted: posts to be looked at", 12, config=_kept(14), grows=True)
+CASES = Topic("cases", "sosie.case_changed: what happened to cases", 6, config=_kept(30))
 # Compacted, because the latest message of a dead letter is how it stands; a year is long enough to look at one.
-DEAD_LETTERS = Topic(
-    "dead-letters",
-    "sosie.dead_letter: events that can never succeed",
-    3,
-    config={"cleanup.policy": "compact,delete", "retention.ms": str(365 * _DAY_MS)},
-)
+DEAD_LETTERS = Topic("dead-letters", "sosie.dead_letter: events that can never succeed", 3, config=_kept(365, "compact,delete"))
 TOPICS = (VIDEOS, CASES, DEAD_LETTERS)
 
 

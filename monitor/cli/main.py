@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from monitor.cli import consent, demo, index, likeness, model, provenance, scan, serve, settings
+from monitor.cli import consent, demo, index, likeness, model, provenance, scan, serve, settings, topics
 from monitor.cli.output import err, print_error
 from monitor.errors import SosieError
 
@@ -34,6 +34,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
 app.add_typer(settings.policy_app, name="policy")
+app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:
