@@ -55,6 +55,14 @@ class Metrics:
         self.queue_oldest = Gauge(
             "sosie_queue_oldest_case_seconds", "Age of the oldest open case; 0 when there is none.", registry=self.registry
         )
+        self.outbox_waiting = Gauge(
+            "sosie_outbox_waiting_events", "Case events not yet published; without Kafka they wait for ever.", registry=self.registry
+        )
+        self.outbox_oldest = Gauge(
+            "sosie_outbox_oldest_event_seconds",
+            "Age of the oldest case event not yet published; 0 when there is none.",
+            registry=self.registry,
+        )
         self.sandbox_isolated = Gauge(
             "sosie_sandbox_network_isolated",
             "1 when decoding workers run without a network, 0 when the platform does not allow that.",

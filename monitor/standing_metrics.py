@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from indexes import snapshot
 from monitor.errors import SosieError
 from monitor.metrics import Metrics
-from monitor.review import queue
+from monitor.review import outbox, queue
 from monitor.store import Store
 
 
@@ -33,6 +33,21 @@ def watch_queue(metrics: Metrics, store: Store) -> None:
     metrics.queue_depth.set_function(gauge(lambda session, now: queue.counts(session, now=now).open))
     metrics.queue_claimed.set_function(gauge(lambda session, now: queue.counts(session, now=now).claimed))
     metrics.queue_oldest.set_function(gauge(_oldest_s))
+
+
+def watch_outbox(metrics: Metrics, store: Store) -> None:
+    """Let the outbox's gauges answer from `store`, NaN while it cannot be read."""
+
+    def waiting() -> tuple[float, float]:
+        try:
+            with store.session(read_only=True) as session:
+                count, oldest = outbox.backlog(session)
+        except SosieError:
+            return math.nan, math.nan
+        return float(count), 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+
+    metrics.outbox_waiting.set_function(lambda: waiting()[0])
+    metrics.outbox_oldest.set_function(lambda: waiting()[1])
 
 
 def _oldest_s(session: Session, now: datetime) -> float:

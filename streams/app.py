@@ -75,6 +75,7 @@ def make_app(
         await revoked(frozenset(map(place_of, arguments[0])))
 
     app.agent(topic, name="videos")(videos)
-    app.on_partitions_assigned.connect(on_assigned)
-    app.on_partitions_revoked.connect(on_revoked)
+    signals: Any = app  # Faust's types of these two know no coroutine
+    signals.on_partitions_assigned.connect(on_assigned)
+    signals.on_partitions_revoked.connect(on_revoked)
     return app

@@ -21,7 +21,7 @@ from monitor.errors import TooLarge
 from monitor.settings import Settings
 from streams.connection import connected, kafka_errors
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 10.0
 """What one record may take until it is confirmed, all tries together."""
 
 _MAX_REQUEST_BYTES = 8 * 1024**2

@@ -16,7 +16,7 @@ from monitor.cli.output import out
 from monitor.console.app import create_app
 from monitor.errors import ConfigError
 from monitor.review import accounts
-from monitor.standing_metrics import watch_index, watch_queue
+from monitor.standing_metrics import watch_index, watch_outbox, watch_queue
 from monitor.workshop import Workshop
 
 
@@ -37,6 +37,7 @@ def serve_console(workshop: Workshop) -> None:
         with workshop.store.session() as session:
             password = accounts.ensure_admin(session, now=datetime.now(UTC))
         watch_queue(workshop.metrics, workshop.store)
+        watch_outbox(workshop.metrics, workshop.store)
         watch_index(workshop.metrics, configured.home)
         app = create_app(configured, workshop.store, registry=workshop.metrics.registry)
         if password is not None:

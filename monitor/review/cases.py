@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor import audit
 from monitor.errors import NotFound
+from monitor.review import outbox
 from monitor.store import Base, insert_if_absent, locked
 from monitor.videos import Post
 
@@ -39,6 +40,7 @@ class Case(Base):
     """What a reviewer sees. `reasons`, `evidence` and `versions` are those of the riskiest post.
 
     `lease_token` counts the claims ever made on this case and only grows; owner and expiry are those of the last one.
+    `events` counts what the outbox ever said of it.
     """
 
     __tablename__ = "cases"
@@ -61,6 +63,7 @@ class Case(Base):
     lease_owner: Mapped[str | None]
     lease_token: Mapped[int] = mapped_column(BigInteger)
     lease_expires_at: Mapped[datetime | None]
+    events: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -118,6 +121,7 @@ def open_or_join(
         lease_owner=None,
         lease_token=0,
         lease_expires_at=None,
+        events=0,
         **found,
     )
     case = locked(session, select(Case).filter_by(likeness_id=likeness_id, video_sha256=video_sha256)).one()
@@ -128,6 +132,7 @@ def open_or_join(
     if insert_if_absent(session, CasePost, case_id=case.id, post_id=post_id):
         case.updated_at = now
         record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail={"post": post_id, "risk": risk})
+        outbox.append(session, case, "opened" if opened else "joined", post_id=post_id, now=now)
     session.flush()
     return case, opened
 

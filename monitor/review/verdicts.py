@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor.audit import RowNumber
 from monitor.errors import RequestRefused
+from monitor.review import outbox
 from monitor.review.cases import Case, CaseState, lock_case, record
 from monitor.review.queue import end_lease, require_lease
 from monitor.store import Base
@@ -87,6 +88,7 @@ def decide(session: Session, case_id: str, *, reviewer: str, token: int, verdict
     case.updated_at = now
     end_lease(case)
     record(session, case, "case.decided", actor=reviewer, now=now, detail={"verdict": found, "reason": reason, "token": token})
+    outbox.append(session, case, "decided", now=now)
     return given
 
 
@@ -103,7 +105,7 @@ def reopen(session: Session, case_id: str, *, reviewer: str, reason: str, now: d
     case.state = CaseState.OPEN
     case.verdict = None
     case.updated_at = now
-    session.flush()
+    outbox.append(session, case, "reopened", now=now)
     return case
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import text
 import monitor.audit
 import monitor.registry.likenesses
 import monitor.review.accounts
+import monitor.review.relay_lease
 import monitor.review.verdicts  # noqa: F401  (with the others: every table there is)
 from monitor import audit
 from monitor.errors import ConfigError, DatabaseBusy, DatabaseError, SosieError, StorageFull
