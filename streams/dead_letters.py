@@ -16,7 +16,7 @@ from streams.failures import Failure
 from streams.messages import DeadLetter, Origin
 
 KEPT_BYTES = 256 * 1024
-"""So much of an event is kept whole. None that could ever have succeeded is longer (`streams.messages.MAX_BYTES`)."""
+"""An event up to this is kept whole. None that could ever have succeeded is longer (`streams.messages.MAX_BYTES`)."""
 
 HEAD_BYTES = 4 * 1024
 """So much is kept of a longer one."""

@@ -115,12 +115,12 @@ class Relay:
 
 
 def _record(event: CaseEvent) -> Record:
-    message = CaseChanged(
-        id=f"{event.case_id}:{event.sequence}",
-        case_id=event.case_id,
-        sequence=event.sequence,
-        change=event.change,
-        at=event.created_at,
-        **event.detail,
-    )
+    facts = {
+        "id": f"{event.case_id}:{event.sequence}",
+        "case_id": event.case_id,
+        "sequence": event.sequence,
+        "change": event.change,
+        "at": event.created_at,
+    }
+    message = CaseChanged.model_validate(facts | event.detail)
     return Record(key=event.case_id.encode(), value=message.to_bytes())

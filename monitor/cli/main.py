@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from monitor.cli import consent, demo, index, likeness, model, provenance, scan, serve, settings, topics
+from monitor.cli import consent, dead_letters, demo, index, likeness, model, provenance, reconcile, scan, serve, settings, topics, worker
 from monitor.cli.output import err, print_error
 from monitor.errors import SosieError
 
@@ -35,6 +35,9 @@ app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
 app.add_typer(settings.policy_app, name="policy")
 app.add_typer(topics.app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command(name="worker")(worker.worker)
+app.command(name="reconcile")(reconcile.reconcile)
 
 
 def main() -> None:

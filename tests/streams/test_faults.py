@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from monitor.metrics import STAGES
+from streams.dead_letter_box import read_box
 from streams.messages import MAX_BYTES
 from streams.publisher import Record
 from tests.monitor.household import long_film
