@@ -5,32 +5,73 @@
 - A version once published is read for ever: `tests/streams/test_messages.py` keeps every published example readable.
 - `parse` raises `UnknownVersion` for a type or version this Sosie does not know, and `MessageRefused` for everything else
   that is not what its topic promises. Its errors name the place in the message and never show a value.
+- What is documented is what is taken: a number is no text, a text is no number. No text that can reach the database holds
+  NUL, because PostgreSQL keeps none.
 - Times are instants in UTC, written as RFC 3339. Messages carry ids, never a person's name.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import from_json
 
 from monitor.errors import MessageRefused, UnknownVersion
 
 MAX_BYTES = 256 * 1024
-"""No message of ours is longer; what is longer is refused before it is parsed."""
+"""No message of ours is longer, but for a dead letter, which holds one; what is longer is refused before it is parsed."""
+
+_NO_NUL = r"^[^\x00]*$"
+_OUR_TYPE = re.compile(r"sosie\.[a-z_]{1,50}")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _rfc_3339(value: Any) -> Any:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        raise ValueError("no time with its offset from UTC as RFC 3339 writes it, say 2026-07-01T12:00:00Z")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment is out of range in UTC") from None
+
+
+def _encodable(value: Any) -> Any:
+    """A file's name may hold bytes that are no UTF-8, and an error may name the file: that must not lose the dead letter."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:~-]{1,200}$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=r"^[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_NO_NUL)]
+Instant = Annotated[AwareDatetime, Strict(False), BeforeValidator(_rfc_3339), AfterValidator(_in_utc)]
+Base64 = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
 
 
 class Message(BaseModel):
     """What all messages share. Frozen; equal content is an equal value."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     TYPE: ClassVar[str]
+    LONGEST_BYTES: ClassVar[int] = MAX_BYTES
 
     def to_bytes(self) -> bytes:
         """UTF-8 JSON without fields that say nothing; equal messages give equal bytes."""
@@ -48,8 +89,8 @@ class VideoPosted(Message):
     uri: Uri
     platform: Name | None = None
     account: Name | None = None
-    posted_at: AwareDatetime | None = None
-    caption: Annotated[str, StringConstraints(max_length=20_000)] | None = None
+    posted_at: Instant | None = None
+    caption: Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)] | None = None
     views: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
 
@@ -68,7 +109,7 @@ class CaseChanged(Message):
     case_id: Id
     sequence: Annotated[int, Field(ge=1)]
     change: Literal["opened", "joined", "decided", "reopened"]
-    at: AwareDatetime
+    at: Instant
     likeness_id: Id
     video_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     state: Literal["open", "decided"]
@@ -80,12 +121,12 @@ class CaseChanged(Message):
 class Origin(BaseModel):
     """Where an event first stood: for good its identity, however often it is replayed. `timestamp` is the broker's."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     topic: Name
     partition: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
-    timestamp: AwareDatetime | None = None
+    timestamp: Instant | None = None
 
     @property
     def id(self) -> str:
@@ -100,19 +141,20 @@ class DeadLetter(Message):
     """
 
     TYPE = "sosie.dead_letter"
+    LONGEST_BYTES = 2 * MAX_BYTES  # base64 makes four bytes of three
 
     type: Literal["sosie.dead_letter"] = "sosie.dead_letter"
     version: Literal[1] = 1
-    id: Id
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}:[0-9]{1,20}:[0-9]{1,20}$")]
     origin: Origin
     state: Literal["waiting", "replayed", "discarded"] = "waiting"
     reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,60}$")]
-    error: Annotated[str, StringConstraints(max_length=4000)]
+    error: Annotated[str, BeforeValidator(_encodable), StringConstraints(max_length=4000)]
     attempts: Annotated[int, Field(ge=1)]
-    at: AwareDatetime
+    at: Instant
     post_id: Id | None = None
-    key: str | None = None
-    value: str | None = None
+    key: Base64 | None = None
+    value: Base64 | None = None
     truncated: bool = False
     note: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
@@ -124,41 +166,42 @@ def parse(kind: type[_M], value: bytes | None) -> _M:
     """Read one message of the kind that its topic carries. Raises `MessageRefused`, of which `UnknownVersion` is one."""
     if value is None:
         raise _refused("it is null", kind)
-    if len(value) > MAX_BYTES:
-        raise _refused(f"it has {len(value)} bytes, {MAX_BYTES} are allowed", kind)
+    if len(value) > kind.LONGEST_BYTES:
+        raise _refused(f"it has {len(value)} bytes, {kind.LONGEST_BYTES} are allowed", kind)
     try:
-        read = json.loads(value)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise _refused(f"it is not JSON ({_where(error)})", kind) from None
-    return _checked(kind, read)
-
-
-def _checked(kind: type[_M], read: Any) -> _M:
+        read = from_json(value, allow_inf_nan=False)
+    except ValueError as error:
+        raise _refused(f"it is not JSON in UTF-8 ({error})", kind) from None
     if not isinstance(read, dict):
-        raise _refused(f"it is a JSON {type(read).__name__}, not an object", kind)
-    known = kind.model_fields["version"].default
-    if read.get("type") != kind.TYPE or read.get("version") != known:
-        named = f"{str(read.get('type'))[:60]!a} version {str(read.get('version'))[:20]!a}"
-        raise UnknownVersion(
-            "The message", f"it says it is {named}; this Sosie reads {kind.TYPE} version {known}", "Update Sosie, or mend the producer"
-        )
+        raise _refused(f"it is a JSON {_JSON_NAMES[type(read)]}, not an object", kind)
+    _check_version(kind, read)
     try:
-        return kind.model_validate(read)
+        return kind.model_validate_json(value)
     except ValidationError as error:
         raise _refused(told(error), kind) from None
+
+
+_JSON_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+
+
+def _check_version(kind: type[Message], read: dict[str, Any]) -> None:
+    known, named, version = kind.model_fields["version"].default, read.get("type"), read.get("version")
+    if named == kind.TYPE and type(version) is int and version == known:
+        return
+    says = named if isinstance(named, str) and _OUR_TYPE.fullmatch(named) else "no type of ours"
+    says += f" version {version}" if type(version) is int and 0 <= version < 10_000 else " and no version"
+    raise UnknownVersion(
+        "The message", f"it says {says}; this Sosie reads {kind.TYPE} version {known}", "Update Sosie, or mend the producer"
+    )
 
 
 def told(error: ValidationError) -> str:
     """The first three faults of a message, each with its place and without its value."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the message'}: {fault['msg']}" for fault in faults[:3])
+    shown = "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'the message'}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults[:3]
+    )
     return shown + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
-
-
-def _where(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
-    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else type(error).__name__
 
 
 def _refused(reason: str, kind: type[Message]) -> MessageRefused:
