@@ -12,9 +12,11 @@ SQLite (WAL) by default, PostgreSQL by URL; both give the same promises:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,12 +188,21 @@ def _safe_name(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
+_creating = threading.Lock()
+"""Held while a new file is open, so that no connection of this process can have locked it when it is closed."""
+
+
 def _create_private(file: Path) -> None:
-    """Make the file before SQLite does, readable by its owner alone (its WAL inherits the mode)."""
+    """Make the file before SQLite does, readable by its owner alone (its WAL inherits the mode).
+
+    One that exists is not opened, not even to look: closing it would let go of all locks that other connections of this process
+    hold on it, and another process could take away the WAL they write to (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
         if not file.parent.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        with _creating, contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(file, "the disk is full", database_errors.FREE_SPACE) from error

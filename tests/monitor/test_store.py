@@ -163,6 +163,27 @@ def test_foreign_keys_hold_on_every_connection(store: Store) -> None:
         session.execute(text("INSERT INTO case_posts (case_id, post_id) VALUES ('no', 'such')"))
 
 
+def test_another_connection_of_this_process_leaves_the_locks_of_the_first_alone(sqlite_url: str) -> None:
+    """Else another process, closing last as it believes, would remove the WAL under the first connection."""
+    file = sqlite_url.removeprefix("sqlite:///")
+    first, second = Store(sqlite_url), Store(sqlite_url)
+    with first.session(read_only=True) as session:
+        session.execute(text("SELECT 1 FROM registry_state")).all()
+        assert _may_be_closed_for_good(file) is False
+        with second.session() as other:
+            other.execute(text("UPDATE registry_state SET generation = 1"))
+        second.close()
+        assert _may_be_closed_for_good(file) is False
+    first.close()
+    assert _may_be_closed_for_good(file) is True
+
+
+def _may_be_closed_for_good(file: str) -> bool:
+    """Whether another process could lock the whole file, as SQLite does before it removes the WAL."""
+    program = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
+    return subprocess.run([sys.executable, "-c", program, file], stderr=subprocess.DEVNULL).returncode == 0
+
+
 def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'db'}", busy_timeout_s=0.05)
     store.migrate()
