@@ -9,14 +9,15 @@ All functions raise `ConfigError`, `BrokerUnavailable`, `BrokerRefused`. Thread-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
+from kafka.errors import InvalidPartitionsError, InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
 from monitor.errors import BrokerRefused, SosieError
 from monitor.settings import Settings
@@ -26,6 +27,7 @@ from streams.topics import TOPICS, VIDEOS, Topic
 
 _ASKED = ("cleanup.policy", "retention.ms", "retention.bytes")
 _NO_SUCH_TOPIC = 3
+_HEARD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def create_topics(
         made = _create(admin, settings, missing) if missing else set()
         changes = {state.name: _alter(admin, settings, state) for state in before if state.exists and alter}
         outcomes = []
-        for state in _states(admin, settings, wanted):
+        for state in _settled(admin, settings, wanted, changes):
             changed = changes.get(state.name, ())
             action: Literal["created", "exists", "altered"] = "created" if state.name in made else "altered" if changed else "exists"
             outcomes.append(Outcome(state, action, changed, differences(state)))
@@ -168,8 +170,7 @@ def _made(settings: Settings, answers: Iterable[Mapping[str, Any]]) -> set[str]:
 def _alter(admin: Any, settings: Settings, state: TopicState) -> tuple[str, ...]:
     """Changes what may be changed; says what it changed."""
     topic, known, changes = state.topic, state.config or {}, []
-    config = {key: value for key, value in topic.config.items() if key in known and not _same(known[key], value)}
-    if config:
+    if config := _config_to_set(state):
         resource = ConfigResource(ConfigResourceType.TOPIC, state.name, dict(config))
         answer = admin.alter_configs([resource], raise_on_unknown=False)["topic"][state.name]
         if answer != "OK":
@@ -177,13 +178,34 @@ def _alter(admin: Any, settings: Settings, state: TopicState) -> tuple[str, ...]
                 f"Topic {state.name}", f"its configuration was not changed: {answer}", "Have the broker's access rules allow it"
             )
         changes += [f"{key} {known[key]} → {value}" for key, value in config.items()]
-    if topic.grows and state.partitions < topic.partitions:
+    if _partitions_to_add(state):
         (result,) = admin.create_partitions({state.name: topic.partitions}, raise_errors=False).results
-        (now,) = _states(admin, settings, [topic])
-        if result.error_code and now.partitions < topic.partitions:  # else somebody else was faster
-            raise _told(settings, for_code(result.error_code)(result.error_message))
+        if (error := for_code(result.error_code)) is InvalidPartitionsError:
+            return tuple(changes)  # somebody else was faster
+        if result.error_code:
+            raise _told(settings, error(result.error_message))
         changes.append(f"{state.partitions} → {topic.partitions} partitions; keys have moved")
     return tuple(changes)
+
+
+def _config_to_set(state: TopicState) -> dict[str, str]:
+    known = state.config or {}
+    return {key: value for key, value in state.topic.config.items() if key in known and not _same(known[key], value)}
+
+
+def _partitions_to_add(state: TopicState) -> bool:
+    return state.topic.grows and state.partitions < state.topic.partitions
+
+
+def _settled(admin: Any, settings: Settings, topics: Sequence[Topic], altered: Collection[str]) -> list[TopicState]:
+    """What the brokers answer, once they have heard of what was altered; what they answer after some seconds in any case."""
+    deadline = time.monotonic() + _HEARD_S
+    while True:
+        states = _states(admin, settings, topics)
+        late = (state for state in states if state.name in altered and (_config_to_set(state) or _partitions_to_add(state)))
+        if not any(late) or time.monotonic() > deadline:
+            return states
+        time.sleep(0.1)
 
 
 def _told(settings: Settings, error: Any) -> SosieError:
