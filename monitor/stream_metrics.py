@@ -8,6 +8,22 @@ _HANDLER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 
 _DELAY_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 
 
+class LagMetrics:
+    """How far the workers are behind, as whoever looks sees it: each worker, and the console, so that it is there when no worker is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Gauge("sosie_stream_lag_events", "End offset minus committed offset.", ["partition"], registry=registry)
+        self.seconds = Gauge(
+            "sosie_stream_lag_seconds",
+            "Age of the first event that is not committed; 0 when there is none.",
+            ["partition"],
+            registry=registry,
+        )
+        self.lost = Gauge(
+            "sosie_stream_lost_events", "Events that retention deleted before they were committed.", ["partition"], registry=registry
+        )
+
+
 class StreamMetrics:
     """Thread-safe, as prometheus-client is. `partition` is a number of the videos topic, `reason` a code of `monitor.errors`."""
 
@@ -40,18 +56,6 @@ class StreamMetrics:
         self.oldest_event = Gauge(
             "sosie_stream_oldest_event_seconds",
             "Age of the oldest event this worker has not acknowledged; 0 when there is none.",
-            registry=registry,
-        )
-        self.lag_events = Gauge(
-            "sosie_stream_lag_events",
-            "End offset minus committed offset of a partition, as any worker sees it.",
-            ["partition"],
-            registry=registry,
-        )
-        self.lag_seconds = Gauge(
-            "sosie_stream_lag_seconds",
-            "Age of the first event of a partition that is not committed; 0 when there is none.",
-            ["partition"],
             registry=registry,
         )
         self.commit_age = Gauge(

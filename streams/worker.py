@@ -20,7 +20,7 @@ from typing import Any
 
 import faust
 
-from monitor.errors import BrokerUnavailable, SosieError, TransientError
+from monitor.errors import BrokerUnavailable, SosieError
 from monitor.intake import scratch
 from monitor.settings import Settings
 from monitor.standing_metrics import watch_outbox
@@ -33,7 +33,7 @@ from streams.delivery import Delivery
 from streams.event import Event, Place
 from streams.faust_broker import FaustBroker
 from streams.health import Answer, Parts, Progress, live, ready
-from streams.lag import LagReader, PartitionLag
+from streams.lag_watch import LagWatch
 from streams.log import Log
 from streams.port import open_port
 from streams.publisher import Publisher
@@ -61,8 +61,7 @@ class Worker:
         self._parts = Parts()
         self._stop = asyncio.Event()
         self._delivery: Delivery | None = None
-        self._lag: tuple[PartitionLag, ...] = ()
-        self._lag_moved_at = time.monotonic()
+        self._lag = LagWatch(workshop.settings, workshop.metrics.registry)
 
     async def run(self, *, told: Callable[[int], None] = lambda _: None, stopping: Callable[[], None] = lambda: None) -> None:
         """Work until a signal, or until an error that is raised.
@@ -145,14 +144,11 @@ class Worker:
         )
         over = threading.Event()
         relay = Relay.to_topic(workshop.store, publisher, settings)
-        threads = [
-            threading.Thread(target=relay.run, args=(over,), name="sosie-relay"),
-            threading.Thread(target=self._watch_lag, args=(over,), name="sosie-lag", daemon=True),
-        ]
+        relaying = threading.Thread(target=relay.run, args=(over,), name="sosie-relay")
         tasks = [asyncio.create_task(self._commit_often(delivery)), asyncio.create_task(self._keep_index_current())]
         try:
-            for thread in threads:
-                thread.start()
+            relaying.start()
+            self._lag.start(over)
             if await self._unless_stopped(app.start()):
                 self._parts = Parts(index=self._parts.index, broker=None)
                 await self._until_over(app, delivery)
@@ -164,7 +160,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(threads[0].join)
+            await asyncio.to_thread(relaying.join)
             await asyncio.to_thread(broker.close)
             await asyncio.to_thread(publisher.close)
         if delivery.failed.done():
@@ -216,21 +212,6 @@ class Worker:
             else:
                 self._parts = Parts(index=None, broker=self._parts.broker)
 
-    def _watch_lag(self, over: threading.Event) -> None:
-        with contextlib.closing(LagReader(self._settings)) as reader:
-            while not over.wait(_LOOK_EVERY_S):
-                try:
-                    lag = tuple(reader.read())
-                except TransientError as error:
-                    _log.info("the lag cannot be read now: %s", error)
-                    continue
-                if [each.committed for each in lag] != [each.committed for each in self._lag]:
-                    self._lag_moved_at = time.monotonic()
-                self._lag = lag
-                for each in lag:
-                    self._metrics.lag_events.labels(each.partition).set(each.events)
-                    self._metrics.lag_seconds.labels(each.partition).set(each.seconds)
-
     # Telling
 
     def _live(self) -> Answer:
@@ -243,8 +224,8 @@ class Worker:
             return Progress(0.0, 0)
         held = {place.partition for place in self._delivery.ledger.places}
         if not held:
-            return Progress(now - self._lag_moved_at, sum(each.events for each in self._lag))
-        behind = sum(each.events for each in self._lag if each.partition in held)
+            return Progress(now - self._lag.moved_at, sum(each.events for each in self._lag.lag))
+        behind = sum(each.events for each in self._lag.lag if each.partition in held)
         return Progress(now - self._delivery.acknowledged_at, max(len(self._delivery.ledger), behind))
 
     def _set_gauges(self) -> None:

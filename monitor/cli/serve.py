@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -39,6 +40,10 @@ def serve_console(workshop: Workshop) -> None:
         watch_queue(workshop.metrics, workshop.store)
         watch_outbox(workshop.metrics, workshop.store)
         watch_index(workshop.metrics, configured.home)
+        if configured.kafka_brokers is not None:
+            from streams.lag_watch import LagWatch  # here, because Kafka's client takes its time to import
+
+            LagWatch(configured, workshop.metrics.registry).start(threading.Event())
         app = create_app(configured, workshop.store, registry=workshop.metrics.registry)
         if password is not None:
             out.print(f"Account [bold]admin[/], password [bold]{password}[/]  (printed this once)")
