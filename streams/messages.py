@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -75,7 +74,7 @@ class Message(BaseModel):
 
     def to_bytes(self) -> bytes:
         """UTF-8 JSON without fields that say nothing; equal messages give equal bytes."""
-        return json.dumps(self.model_dump(mode="json", exclude_none=True), ensure_ascii=False, separators=(",", ":")).encode()
+        return self.model_dump_json(exclude_none=True).encode()
 
 
 class VideoPosted(Message):

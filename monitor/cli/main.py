@@ -11,7 +11,22 @@ import sys
 
 import typer
 
-from monitor.cli import consent, dead_letters, demo, index, likeness, model, provenance, reconcile, scan, serve, settings, topics, worker
+from monitor.cli import (
+    consent,
+    dead_letters,
+    demo,
+    index,
+    likeness,
+    model,
+    provenance,
+    reconcile,
+    scan,
+    serve,
+    settings,
+    submit,
+    topics,
+    worker,
+)
 from monitor.cli.output import err, print_error
 from monitor.errors import SosieError
 
@@ -38,6 +53,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)
 app.command(name="reconcile")(reconcile.reconcile)
+app.command(name="submit")(submit.submit)
 
 
 def main() -> None:

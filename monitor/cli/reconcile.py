@@ -24,18 +24,18 @@ def reconcile(
     file: Annotated[
         str | None, typer.Option("--from", metavar="FILE.ndjson", help="Also say which posts of this file never reached the topic.")
     ] = None,
+    platform: Annotated[str | None, typer.Option(help="As it was given to `sosie submit` with this file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
 ) -> None:
     """Compare what was submitted with results and dead letters; print what is missing.
 
     Exits with 1 when something is missing, doubled, lost to retention or never submitted. Changes nothing.
     """
-    from streams.submit import ids_of_file
-
     from streams.reconcile import reconcile_all
+    from streams.submission import ids_of_file
 
     with Workshop(settings.load()) as workshop:
-        wanted = () if file is None else ids_of_file(file)
+        wanted = () if file is None else ids_of_file(file, platform)
         report = reconcile_all(workshop.settings, workshop.store, since=None if since is None else since.replace(tzinfo=UTC), wanted=wanted)
     if json:
         print_json(asdict(report) | {"sound": report.sound})

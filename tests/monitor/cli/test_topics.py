@@ -95,6 +95,7 @@ def test_without_brokers_the_setting_is_named(home: Path, command: str) -> None:
 
 
 def test_a_broker_that_is_away_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.connection.BOOTSTRAP_TIMEOUT_S", 1.0)  # as ever, only sooner
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         monkeypatch.setenv("SOSIE_KAFKA_BROKERS", f"127.0.0.1:{taken.getsockname()[1]}")
