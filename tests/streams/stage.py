@@ -5,6 +5,7 @@ Nothing is mocked. The oracle is `sosie reconcile` (`streams.reconcile`), and be
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
@@ -326,17 +327,30 @@ class Worker:
         lines = [line for line in self.log.read_text().splitlines() if "/health/live" in line]
         return int(lines[-1].split("http://", 1)[1].split("/", 1)[0].rpartition(":")[2]) if lines else None
 
+    def asked(self, path: str) -> tuple[int, str]:
+        """Status and reason of a probe; 0 while it does not answer."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        except httpx.HTTPError:
+            return 0, ""
+        return answer.status_code, answer.json()["reason"]
+
+    def metrics(self) -> str:
+        """Everything on /metrics; empty while it does not answer."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text
+        except httpx.HTTPError:
+            return ""
+
+    def metric(self, name: str) -> float:
+        """The first series whose line begins so; NaN while there is none."""
+        lines = [line for line in self.metrics().splitlines() if line.startswith(name)]
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else math.nan
+
     @property
     def holds(self) -> float:
-        """How many partitions it holds, by its own metrics; 0 while it does not answer."""
-        if (port := self.port) is None:
-            return 0
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            return 0
-        return next(float(line.split()[1]) for line in lines if line.startswith("sosie_stream_assigned_partitions "))
+        """How many partitions it holds."""
+        return self.metric("sosie_stream_assigned_partitions ")
 
     def _start(self) -> None:
         with self.log.open("ab") as log:

@@ -1,0 +1,163 @@
+"""A worker as a process: what it tells of itself, and that a long video starves nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.kafka import Broker
+from tests.monitor.household import finished, long_film, script
+from tests.streams.conftest import MakeStage
+from tests.streams.stage import NO_RESULT, Stage
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+
+def until(true: Callable[[], bool], stage: Stage, limit_s: float = 120) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, stage.logs()
+        time.sleep(0.1)
+
+
+def test_it_is_alive_before_it_is_ready_and_says_what_is_missing(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        worker = stage.worker()
+        until(lambda: worker.port is not None, stage)
+        assert worker.asked("/health/ready") == (503, "the index is not loaded yet; the broker has not been reached yet")
+        assert worker.asked("/health/live")[0] == 200
+        until(lambda: worker.asked("/health/ready")[0] == 200, stage)
+        assert worker.asked("/health/ready")[1] == "the index is loaded and current, the broker is there"
+        assert stage.stop() == [0]
+
+
+def test_an_index_that_does_not_fit_any_more_makes_it_unready(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        worker = stage.worker()
+        until(lambda: worker.asked("/health/ready")[0] == 200, stage)
+        with stage.store() as store, store.session() as session:  # a picture that another model embedded
+            session.connection().exec_driver_sql("DELETE FROM reference_vectors")
+            session.connection().exec_driver_sql("UPDATE registry_state SET generation = generation + 1")
+        until(lambda: worker.asked("/health/ready")[0] == 503, stage)
+        assert "Run `sosie index rebuild`" in worker.asked("/health/ready")[1]
+        assert stage.stop() == [0]
+
+
+def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage(SOSIE_WORKER_STALLED_S="4", SOSIE_WORKER_STOP_S="0") as stage:
+        film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
+        stage.post(["long.mp4"], fresh=False)
+        worker = stage.worker()
+        decoder_of(worker.pid, film).suspend()
+        until(lambda: worker.asked("/health/live")[0] == 503, stage)
+        assert "nothing was acknowledged for" in worker.asked("/health/live")[1]
+        assert stage.stop() == [0], "what hangs is handed back, not waited for"
+        assert stage.report().waiting == 1
+
+
+def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_metrics(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
+        (long,) = stage.post(["long.mp4"], fresh=False)
+        worker = stage.worker(slots=2)
+        decoder_of(worker.pid, film)
+        others = stage.post(["stranger.mp4", "singer.mp4", "athlete.mp4"] * 3)
+        until(lambda: set(others) <= set(stage.outcomes()), stage)
+        assert long not in stage.outcomes(), "the long one was to be still at work"
+        partition, _ = stage.placed[long]
+        behind = [post for post in others if stage.placed[post][0] == partition]
+        until(lambda: stage.report().waiting == len(behind) + 1, stage)  # other partitions are committed, this one waits for the film
+        assert worker.metric("sosie_stream_in_flight_events") == len(behind) + 1
+        assert worker.metric("sosie_stream_rebalances_total") == 1
+        assert worker.metric("sosie_stream_oldest_event_seconds") > 0
+        assert worker.asked("/health/live")[0] == 200
+        worker.terminate()
+        stage.posted[long] = NO_RESULT
+        worker.wait()
+
+
+def test_its_metrics_are_in_seconds_with_bounded_labels(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        worker = stage.worker()
+        stage.post(["singer.mp4", "stranger.mp4"])
+        stage.wait_until_quiet()
+        until(lambda: worker.metric("sosie_stream_lag_events{partition=") == 0, stage)
+        text = worker.metrics()
+        for name in (
+            "sosie_stream_lag_seconds{",
+            "sosie_stream_oldest_event_seconds ",
+            "sosie_stream_in_flight_events ",
+            'sosie_stream_events_total{outcome="done"} 2.0',
+            "sosie_stream_commit_age_seconds ",
+            "sosie_stream_rebalances_total 1.0",
+            "sosie_stream_handler_seconds_count 2.0",
+            "sosie_outbox_waiting_events ",
+            'sosie_videos_total{outcome="flagged"} 1.0',
+        ):
+            assert name in text, name
+        assert not any(word in text for word in ("post-0000", "singer.mp4", "@post", stage.prefix))
+        assert stage.stop() == [0]
+
+
+def test_sigterm_while_it_waits_for_the_broker_or_loads_ends_it_at_once(sqlite_stage: MakeStage, own_broker: Broker) -> None:
+    with sqlite_stage(brokers=own_broker.brokers) as stage:
+        own_broker.stop()
+        waiting = stage.worker(restarted=False)
+        until(lambda: waiting.says("waiting for the broker"), stage)
+        assert "cannot be reached" in waiting.asked("/health/ready")[1] or "broker" in waiting.asked("/health/ready")[1]
+        loading = stage.worker(restarted=False)
+        until(lambda: loading.port is not None, stage)
+        assert stage.stop() == [0, 0]
+        own_broker.start()
+
+
+def test_without_a_broker_a_topic_or_a_free_port_it_says_what_to_do(
+    sqlite_stage: MakeStage, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset = finished(script("worker"))
+    assert unset.status == 1
+    assert "SOSIE_KAFKA_BROKERS: is not set" in unset.err
+    with sqlite_stage() as stage:
+        for name, value in (stage.environment | {"SOSIE_KAFKA_PREFIX": "nowhere"}).items():
+            monkeypatch.setenv(name, value)
+        missing = finished(script("worker", "--port", "0"))
+        assert missing.status == 1
+        assert "Topic nowhere.videos: does not exist on these brokers. Run `sosie topics create`." in missing.err
+        first = stage.worker()
+        until(lambda: first.port is not None, stage)
+        taken = finished(script("worker", "--port", str(first.port)))
+        assert taken.status == 1
+        assert "cannot listen there: Address already in use" in taken.err
+        assert "SOSIE_WORKER_PORT" in taken.err
+
+
+def test_nearly_everything_failing_stops_it_with_a_loud_reason(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage(SOSIE_DEAD_LETTER_RUN="5") as stage:
+        broken = stage.clips / "broken.mp4"
+        broken.write_text("no video at all")
+        stage.post(["broken.mp4"] * 60, fresh=False)
+        worker = stage.worker(restarted=False)
+        assert worker.wait(120) == 1
+        assert worker.says("events in a row failed for good, the last with 'not_a_video'; the worker stops")
+        report = stage.report()
+        assert report.dead["not_a_video"] <= 3 * 5 + 3
+        assert report.waiting >= 60 - 3 * 5 - 3
+        assert report.missing == ()
+
+
+def decoder_of(pid: int, video: Path, limit_s: float = 120) -> psutil.Process:
+    """The process below `pid` that has the video open."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        for child in psutil.Process(pid).children(recursive=True):
+            try:
+                if any(Path(file.path) == video for file in child.open_files()):
+                    return child
+            except psutil.Error:
+                continue
+        time.sleep(0.01)
+    raise AssertionError(f"nobody decodes {video.name}")
