@@ -167,7 +167,8 @@ def rates(bench: Bench, events: int, repeats: int) -> dict[str, list[float]]:
         for number in range(repeats):
             for name in found:
                 _say(f"events per second, run {number + 1} of {repeats}: {name}")
-                _rewind(configured)
+                if number:
+                    _rewind(configured)
                 found[name].append(events / answer(side(name, {"settings": options, "events": events}))["seconds"])
     return found
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
@@ -365,6 +366,20 @@ class Worker:
                 return
             time.sleep(0.2)
             self._start()
+
+
+def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Process:
+    """The process below one of these that has the video open."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        for child in (child for pid in pids for child in psutil.Process(pid).children(recursive=True)):
+            try:
+                if any(Path(file.path) == video for file in child.open_files()):
+                    return child
+            except psutil.Error:
+                continue
+        time.sleep(0.01)
+    raise AssertionError(f"nobody decodes {video.name}")
 
 
 @contextmanager

@@ -11,9 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
-import psutil
 import pytest
 
 from monitor.metrics import STAGES
@@ -23,7 +21,7 @@ from streams.publisher import Record
 from tests.monitor.household import long_film
 from tests.monitor.intake.servers import file_server
 from tests.streams.conftest import MakeStage
-from tests.streams.stage import NO_RESULT, Stage, Worker
+from tests.streams.stage import NO_RESULT, Stage, decoder
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -143,32 +141,18 @@ def test_a_video_that_kills_or_hangs_its_decoder_is_a_dead_letter_and_its_neighb
         killed, hung = film.with_name("killed.mp4"), film.with_name("hung.mp4")
         killed.write_bytes(film.read_bytes() + b"\x00\x00\x00\x09free1")
         hung.write_bytes(film.read_bytes() + b"\x00\x00\x00\x09free2")
+        workers = [stage.worker(slots=3), stage.worker(slots=3)]
+        _until(stage, lambda: all(worker.holds > 0 for worker in workers))  # else a partition may move, and its event begin anew
         stage.post(["killed.mp4", "hung.mp4"], fresh=False)
         stage.post(MIX * 2)
-        workers = [stage.worker(slots=3), stage.worker(slots=3)]
-        _decoder(workers, killed).kill()
-        _decoder(workers, hung).suspend()
+        decoder([worker.pid for worker in workers], killed).kill()
+        decoder([worker.pid for worker in workers], hung).suspend()
         report = stage.wait_until_quiet()
         stage.posted |= {"post-00000": NO_RESULT, "post-00001": NO_RESULT}
         assert dict(report.dead) == {"decoder_died": 1, "decoder_timeout": 1}
         stage.check(dead={"decoder_died": 1, "decoder_timeout": 1})
         assert stage.stop() == [0, 0]
         assert [worker.statuses for worker in workers] == [[0], [0]]
-
-
-def _decoder(workers: list[Worker], video: Path, limit_s: float = 120) -> psutil.Process:
-    """The process that has the video open for decoding."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        for worker in workers:
-            for child in psutil.Process(worker.pid).children(recursive=True):
-                try:
-                    if any(Path(file.path) == video for file in child.open_files()):
-                        return child
-                except psutil.Error:
-                    continue
-        time.sleep(0.01)
-    raise AssertionError(f"nobody decodes {video.name}")
 
 
 def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(stage: Stage) -> None:

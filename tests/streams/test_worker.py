@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.kafka import Broker
 from tests.monitor.household import finished, long_film, script
 from tests.streams.conftest import MakeStage
-from tests.streams.stage import NO_RESULT, Stage
+from tests.streams.stage import NO_RESULT, Stage, decoder
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -52,7 +51,7 @@ def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> No
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
         stage.post(["long.mp4"], fresh=False)
         worker = stage.worker()
-        decoder_of(worker.pid, film).suspend()
+        decoder([worker.pid], film).suspend()
         until(lambda: worker.asked("/health/live")[0] == 503, stage)
         assert "nothing was acknowledged for" in worker.asked("/health/live")[1]
         assert stage.stop() == [0], "what hangs is handed back, not waited for"
@@ -64,7 +63,7 @@ def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
         (long,) = stage.post(["long.mp4"], fresh=False)
         worker = stage.worker(slots=2)
-        decoder_of(worker.pid, film)
+        decoder([worker.pid], film)
         others = stage.post(["stranger.mp4", "singer.mp4", "athlete.mp4"] * 3)
         until(lambda: set(others) <= set(stage.outcomes()), stage)
         assert long not in stage.outcomes(), "the long one was to be still at work"
@@ -147,17 +146,3 @@ def test_nearly_everything_failing_stops_it_with_a_loud_reason(sqlite_stage: Mak
         assert report.dead["not_a_video"] <= 3 * 5 + 3
         assert report.waiting >= 60 - 3 * 5 - 3
         assert report.missing == ()
-
-
-def decoder_of(pid: int, video: Path, limit_s: float = 120) -> psutil.Process:
-    """The process below `pid` that has the video open."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        for child in psutil.Process(pid).children(recursive=True):
-            try:
-                if any(Path(file.path) == video for file in child.open_files()):
-                    return child
-            except psutil.Error:
-                continue
-        time.sleep(0.01)
-    raise AssertionError(f"nobody decodes {video.name}")
