@@ -11,10 +11,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`idle_s`: since the last acknowledgement, or since the partitions were given out; `waiting`: events not acknowledged."""
+    """`idle_s`: for how long something has waited and nothing was acknowledged; `waiting`: events not acknowledged."""
 
     idle_s: float
     waiting: int
+
+
+@dataclass(slots=True)
+class Idleness:
+    """Counts idle time from the last acknowledgement, or from when there was last nothing to do: a night without a post is no hang."""
+
+    quiet_at: float
+
+    def seen(self, *, now: float, moved_at: float, waiting: int) -> Progress:
+        """What is seen at `now` (monotonic seconds); to be told often, since it remembers when nothing waited."""
+        if not waiting:
+            self.quiet_at = now
+        return Progress(now - max(moved_at, self.quiet_at), waiting)
 
 
 @dataclass(frozen=True, slots=True)

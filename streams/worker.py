@@ -15,7 +15,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
@@ -32,7 +32,7 @@ from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
 from streams.event import Event, Place
 from streams.faust_broker import FaustBroker
-from streams.health import Answer, Parts, Progress, live, ready
+from streams.health import Answer, Idleness, Parts, Progress, live, ready
 from streams.lag_watch import LagWatch
 from streams.log import Log
 from streams.port import open_port
@@ -61,6 +61,7 @@ class Worker:
         self._parts = Parts()
         self._stop = asyncio.Event()
         self._delivery: Delivery | None = None
+        self._idleness = Idleness(time.monotonic())
         self._lag = LagWatch(workshop.settings, workshop.metrics.registry)
 
     async def run(self, *, told: Callable[[int], None] = lambda _: None, stopping: Callable[[], None] = lambda: None) -> None:
@@ -151,7 +152,7 @@ class Worker:
             self._lag.start(over)
             if await self._unless_stopped(app.start()):
                 self._parts = Parts(index=self._parts.index, broker=None)
-                await self._until_over(app, delivery)
+                await self._until_over(app, delivery, tasks)
         finally:
             self._parts = Parts(stopping=True)
             stopping()
@@ -159,12 +160,14 @@ class Worker:
             over.set()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(relaying.join)
             await asyncio.to_thread(broker.close)
             await asyncio.to_thread(publisher.close)
         if delivery.failed.done():
             raise delivery.failed.result()
+        if (fault := next((each for each in ended if isinstance(each, Exception)), None)) is not None:
+            raise fault
         if app.crash_reason is not None:
             raise BrokerUnavailable(
                 settings.kafka_brokers,
@@ -188,10 +191,11 @@ class Worker:
             await asyncio.wait_for(self._delivery.commit(), _REVOKE_COMMIT_S)
         self._delivery.revoked(places)
 
-    async def _until_over(self, app: faust.App, delivery: Delivery) -> None:
+    async def _until_over(self, app: faust.App, delivery: Delivery, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Until a signal, or until something ended that should not: the app, delivery, a task."""
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]
         try:
-            await asyncio.wait([*waits, delivery.failed], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*waits, *tasks, delivery.failed], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -201,6 +205,7 @@ class Worker:
             await asyncio.sleep(_COMMIT_EVERY_S)
             await delivery.commit()
             self._set_gauges()
+            self._progress()
 
     async def _keep_index_current(self) -> None:
         while True:
@@ -219,14 +224,12 @@ class Worker:
 
     def _progress(self) -> Progress:
         """Of our own partitions; of the whole group while we hold none, because then somebody else should move."""
-        now = time.monotonic()
-        if self._delivery is None:
+        if (delivery := self._delivery) is None:
             return Progress(0.0, 0)
-        held = {place.partition for place in self._delivery.ledger.places}
-        if not held:
-            return Progress(now - self._lag.moved_at, sum(each.events for each in self._lag.lag))
-        behind = sum(each.events for each in self._lag.lag if each.partition in held)
-        return Progress(now - self._delivery.acknowledged_at, max(len(self._delivery.ledger), behind))
+        held = {place.partition for place in delivery.ledger.places}
+        behind = sum(each.events for each in self._lag.lag if not held or each.partition in held)
+        moved_at = delivery.acknowledged_at if held else self._lag.moved_at
+        return self._idleness.seen(now=time.monotonic(), moved_at=moved_at, waiting=max(len(delivery.ledger), behind))
 
     def _set_gauges(self) -> None:
         if (delivery := self._delivery) is None:
