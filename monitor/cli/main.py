@@ -7,6 +7,7 @@ misused; 130 interrupted.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import typer
@@ -59,6 +60,8 @@ app.command(name="submit")(submit.submit)
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if os.environ.get("SOSIE_LOG_LEVEL", "").lower() not in ("debug", "info"):
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it tells every try; what they came to is told by our own errors
     try:
         app()
     except SosieError as error:
