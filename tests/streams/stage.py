@@ -32,6 +32,7 @@ from monitor.settings import Settings
 from monitor.store import Store
 from streams.admin import create_topics
 from streams.connection import connected
+from streams.lag import lag
 from streams.messages import CaseChanged, VideoPosted, parse
 from streams.publisher import Publisher, Record
 from streams.reconcile import Report, reconcile_all
@@ -147,15 +148,19 @@ class Stage:
             set_trap(self.traps, point, action, self.made)
 
     def wait_until_quiet(self, *, done: Callable[[Report], bool] | None = None, limit_s: float = 240) -> Report:
-        """Until every event is acknowledged and every trap was met; returns what reconciliation says then."""
+        """Until every event is committed and every trap was met (or `done`); returns what reconciliation says then."""
         deadline = time.monotonic() + limit_s
         while True:
-            report = self.report()
-            if report.waiting == 0 and not left(self.traps) and (done is None or done(report)):
-                return report
-            assert time.monotonic() < deadline, f"not quiet after {limit_s:g} s: {report}, traps left {left(self.traps)}\n{self.logs()}"
+            behind = self.behind()
+            if done(self.report()) if done is not None else behind == 0 and not left(self.traps):
+                return self.report()
+            assert time.monotonic() < deadline, f"{behind} behind after {limit_s:g} s, traps left {left(self.traps)}\n{self.logs()}"
             assert any(worker.runs for worker in self.crew), f"no worker runs any more\n{self.logs()}"
             time.sleep(0.5)
+
+    def behind(self) -> int:
+        """Events that are not committed."""
+        return sum(each.events for each in lag(self.settings))
 
     def report(self) -> Report:
         with self.store() as store:
@@ -330,6 +335,8 @@ class Worker:
 
     def asked(self, path: str) -> tuple[int, str]:
         """Status and reason of a probe; 0 while it does not answer."""
+        if self.port is None:
+            return 0, ""
         try:
             answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
         except httpx.HTTPError:
@@ -338,6 +345,8 @@ class Worker:
 
     def metrics(self) -> str:
         """Everything on /metrics; empty while it does not answer."""
+        if self.port is None:
+            return ""
         try:
             return httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text
         except httpx.HTTPError:

@@ -165,7 +165,7 @@ def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_n
     assert before["verdicts"]
     for _ in range(3):
         stage.rewind()
-        assert stage.report().waiting == 9
+        assert stage.behind() == 9
         stage.worker(restarted=False)
         stage.wait_until_quiet()
         assert stage.stop()[-1] == 0

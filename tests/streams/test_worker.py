@@ -55,7 +55,7 @@ def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> No
         until(lambda: worker.asked("/health/live")[0] == 503, stage)
         assert "nothing was acknowledged for" in worker.asked("/health/live")[1]
         assert stage.stop() == [0], "what hangs is handed back, not waited for"
-        assert stage.report().waiting == 1
+        assert stage.behind() == 1
 
 
 def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_metrics(sqlite_stage: MakeStage) -> None:
@@ -69,7 +69,7 @@ def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_
         assert long not in stage.outcomes(), "the long one was to be still at work"
         partition, _ = stage.placed[long]
         behind = [post for post in others if stage.placed[post][0] == partition]
-        until(lambda: stage.report().waiting == len(behind) + 1, stage)  # other partitions are committed, this one waits for the film
+        until(lambda: stage.behind() == len(behind) + 1, stage)  # other partitions are committed, this one waits for the film
         assert worker.metric("sosie_stream_in_flight_events") == len(behind) + 1
         assert worker.metric("sosie_stream_rebalances_total") == 1
         assert worker.metric("sosie_stream_oldest_event_seconds") > 0
