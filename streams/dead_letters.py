@@ -21,21 +21,20 @@ KEPT_BYTES = 256 * 1024
 HEAD_BYTES = 4 * 1024
 """So much is kept of a longer one."""
 
-_ORIGIN = re.compile(r"^([A-Za-z0-9._-]{1,249}):(\d{1,10}):(\d{1,19})$")
+_ORIGIN = re.compile(rb"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})")
+_POST_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}")
 _MAX_ATTEMPTS = 1_000_000
 
 
 def origin_of(event: Event) -> Origin:
-    """Where the event first stood: what its header says, if it is a replay; else where it stands."""
-    place = _ORIGIN.match(event.headers.get(ORIGIN_HEADER, b"").decode("ascii", "replace"))
-    if place is not None:
-        return Origin(topic=place[1], partition=int(place[2]), offset=int(place[3]))
-    return Origin(
-        topic=event.place.topic,
-        partition=event.place.partition,
-        offset=event.offset,
-        timestamp=datetime.fromtimestamp(max(0.0, event.timestamp_s), UTC),
-    )
+    """Where the event first stood: what its header says, if it is a replay; else where it stands.
+
+    Events are replayed to the topic they stood on, so a header that names another is none of ours.
+    """
+    place = _ORIGIN.fullmatch(event.headers.get(ORIGIN_HEADER, b""))
+    if place is not None and place[1].decode() == event.place.topic:
+        return Origin(topic=event.place.topic, partition=int(place[2]), offset=int(place[3]))
+    return Origin(topic=event.place.topic, partition=event.place.partition, offset=event.offset, timestamp=_instant(event.timestamp_s))
 
 
 def attempts_before(event: Event) -> int:
@@ -64,13 +63,21 @@ def dead_letter(failure: Failure) -> DeadLetter:
     )
 
 
+def _instant(timestamp_s: float) -> datetime | None:
+    """None for what is no time: producers choose it, and may choose 64 bits at random."""
+    try:
+        return datetime.fromtimestamp(timestamp_s, UTC) if timestamp_s >= 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
 def _post_id(value: bytes) -> str | None:
     """The post an event speaks of, where it can be told."""
     try:
         found = json.loads(value).get("id")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return found if isinstance(found, str) and re.fullmatch(r"[A-Za-z0-9._:~-]{1,200}", found) else None
+    return found if isinstance(found, str) and _POST_ID.fullmatch(found) else None
 
 
 def _base64(data: bytes) -> str:
