@@ -54,11 +54,12 @@ class Log:
             partition, consumer = _partition(place), self._connected()
             end = consumer.end_offsets([partition])[partition]
             consumer.assign([partition])
-            consumer.seek(partition, offset)
+            begin = max(offset, consumer.beginning_offsets([partition])[partition])  # retention may have deleted what stood there
+            consumer.seek(partition, begin)
             while consumer.position(partition) < end:
                 for record in consumer.poll(timeout_ms=_POLL_MS, max_records=1).get(partition, ()):
                     return int(record.offset)
-                if consumer.position(partition) == offset:
+                if consumer.position(partition) == begin:
                     raise BrokerUnavailable(
                         self._settings.kafka_brokers, f"{place}@{offset} could not be read in {_POLL_MS / 1000:g} s", "It is tried again"
                     )

@@ -35,16 +35,18 @@ def read_topic(settings: Settings, topic: str, *, since: datetime | None = None)
         parts = [TopicPartition(topic, number) for number in sorted(numbers)]
         starts, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
         if since is not None:
-            found = consumer.offsets_for_times(dict.fromkeys(parts, int(since.timestamp() * 1000)))
+            found = consumer.offsets_for_times(dict.fromkeys(parts, max(0, int(since.timestamp() * 1000))))
             starts = {part: ends[part] if found.get(part) is None else found[part].offset for part in parts}
         consumer.assign(parts)
         for part in parts:
             consumer.seek(part, starts[part])
         moved_at = time.monotonic()
         while any(consumer.position(part) < ends[part] for part in parts):
+            before = {part: consumer.position(part) for part in parts}
             for part, records in consumer.poll(timeout_ms=_POLL_MS).items():
-                moved_at = time.monotonic()
                 yield from (_event(record) for record in records if record.offset < ends[part])
+            if any(consumer.position(part) > before[part] for part in parts):
+                moved_at = time.monotonic()  # after the reader was done with them, however long that took
             if time.monotonic() - moved_at > STALL_S:
                 raise BrokerUnavailable(require_brokers(settings), f"nothing came of {topic} for {STALL_S:g} s", "Try again")
 
