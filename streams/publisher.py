@@ -5,7 +5,7 @@
 - Records of one call with equal keys arrive in their order.
 - After a failure the connection is made anew, because an idempotent producer that lost a batch refuses what follows.
 
-Thread-safe. Raises `BrokerUnavailable`, `BrokerRefused`, and `TooLarge` for a record longer than the brokers take.
+Thread-safe. Raises `BrokerUnavailable`, `BrokerRefused` (no such topic), and `TooLarge` for a record longer than the brokers take.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from monitor.errors import TooLarge
 from monitor.settings import Settings
 from streams.connection import connected, kafka_errors
+from streams.log import Log
+from streams.topics import worker_group
 
 TIMEOUT_S = 10.0
 """What one record may take until it is confirmed, all tries together."""
@@ -29,7 +31,7 @@ _MAX_REQUEST_BYTES = 8 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is sent. Either may be null."""
+    """What is sent. Either may be null, not both."""
 
     key: bytes | None
     value: bytes | None
@@ -61,6 +63,10 @@ class Publisher:
                     f"is longer than topic {topic} takes",
                     "Raise max.message.bytes of the topic, or send less",
                 ) from error
+            except KafkaTimeoutError:
+                self._drop()
+                self._require_topic(topic)
+                raise
             except KafkaError:
                 self._drop()
                 raise
@@ -69,6 +75,11 @@ class Publisher:
         """Idempotent; the publisher may be used again."""
         with self._lock:
             self._drop()
+
+    def _require_topic(self, topic: str) -> None:
+        """kafka-python waits for a topic that is not there until its time is up, and does not say so."""
+        with Log(self._settings, worker_group(self._settings.kafka_prefix)) as log:
+            log.require_topic(topic)
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
