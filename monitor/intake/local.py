@@ -18,13 +18,16 @@ def allowed_source(uri: str, folder: Path | None) -> str:
     """
     if not uri.lower().startswith("file:"):
         return uri
-    parts = urlsplit(uri)
     if folder is None:
         raise FetchRefused(
             "A file:// address",
             "this worker reads no files of its machine",
             "Set SOSIE_WORKER_FILES to the folder events may name, or send http(s)",
         )
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise FetchRefused("A file:// address", "it is not a well-formed address", "Check the address") from None
     if parts.netloc not in ("", "localhost"):
         raise FetchRefused("A file:// address", "it names another host", "Leave the host out: file:///…")
     try:
