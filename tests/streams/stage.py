@@ -200,8 +200,9 @@ class Stage:
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All that a repeated event could double or change."""
-        tables = ("videos", "posts", "cases", "case_posts", "case_events", "verdicts")
+        tables = ("videos", "posts", "cases", "case_posts", "verdicts")
         rows = {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
+        rows["case_events"] = self.rows("SELECT id, case_id, sequence, change FROM case_events ORDER BY 1")
         rows["assessments"] = self.rows("SELECT post_id, likeness_id, risk, flagged FROM assessments ORDER BY 1, 2")
         return rows
 
