@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -43,12 +44,17 @@ async def open_port(
         except OSError as error:
             raise ConfigError(
                 f"{host}:{port}",
-                f"cannot listen there: {os.strerror(error.errno or 0)}",
+                f"cannot listen there: {_reason(error)}",
                 "Stop what uses it, or set SOSIE_WORKER_PORT to 0 for a free one",
             ) from error
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+def _reason(error: OSError) -> str:
+    """asyncio words the system's errors anew, at length; those of looking up a name have numbers of their own."""
+    return str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 def _probe(ask: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
