@@ -29,6 +29,7 @@ from bench import machine
 from monitor import demo, settings
 from monitor.cast.film import film
 from monitor.cast.roster import LICENSED, MOURNED, STRANGERS
+from monitor.settings import Settings
 from monitor.workshop import Workshop
 from streams.admin import create_topics
 from streams.messages import VideoPosted
@@ -96,20 +97,24 @@ class Bench:
                 "decode_workers": _SLOTS,
                 "worker_files": str(self.folder),
             }
-            create_topics(settings.load({}, **options | {"home": Path(home)}), partitions=3)
+            create_topics(_loaded(options), partitions=3)
             yield options
 
-    def post(self, options: dict[str, Any], videos: Sequence[Path], *, every_s: float = 0.0) -> dict[str, float]:
+    def post(self, options: dict[str, Any], videos: Sequence[Path], *, name: str = "post", every_s: float = 0.0) -> dict[str, float]:
         """Submit a post per video; returns when each was sent, by post id."""
-        configured = settings.load({}, **options | {"home": Path(options["home"])})
+        configured = _loaded(options)
         sent = {}
         with closing(Publisher(configured)) as publisher:
             for n, video in enumerate(videos):
-                message = VideoPosted(id=f"post-{n:06}", uri=video.as_uri())
+                message = VideoPosted(id=f"{name}-{n:06}", uri=video.as_uri())
                 sent[message.id] = time.time()
                 publisher.publish(VIDEOS.name(configured.kafka_prefix), [Record(key=message.id.encode(), value=message.to_bytes())])
                 time.sleep(every_s)
         return sent
+
+
+def _loaded(options: dict[str, Any]) -> Settings:
+    return settings.load({}, **options | {"home": Path(options["home"])})
 
 
 def side(name: str, asked: dict[str, Any]) -> subprocess.Popen[str]:
@@ -158,7 +163,7 @@ def rates(bench: Bench, events: int, repeats: int) -> dict[str, list[float]]:
     """Events per second of each side."""
     found: dict[str, list[float]] = {"delivery": [], "aiokafka": []}
     with bench.stage() as options:
-        configured = settings.load({}, **options | {"home": Path(options["home"])})
+        configured = _loaded(options)
         message = VideoPosted(id="post", uri="https://videos.example/v.mp4", account="@somebody", platform="bench")
         with closing(Publisher(configured)) as publisher:
             for start in range(0, events, 1000):
@@ -193,21 +198,9 @@ def latency(bench: Bench, count: int) -> tuple[float, float]:
         running = side("worker", {"settings": options, "events": len(videos), "warm_up": 3})
         _say("latency: one event a second")
         time.sleep(30)  # until it is loaded and joined
-        configured = options | {"home": Path(options["home"])}
-        sent = _post_slowly(settings.load({}, **configured), videos[3:])
+        sent = bench.post(options, videos[3:], name="slow", every_s=1)
         scans = answer(running)["scans"]
     return percentiles([scans[post][1] - at - scans[post][0] for post, at in sent.items()])
-
-
-def _post_slowly(configured: Any, videos: Sequence[Path]) -> dict[str, float]:
-    sent = {}
-    with closing(Publisher(configured)) as publisher:
-        for n, video in enumerate(videos):
-            message = VideoPosted(id=f"slow-{n:06}", uri=video.as_uri())
-            sent[message.id] = time.time()
-            publisher.publish(VIDEOS.name(configured.kafka_prefix), [Record(key=message.id.encode(), value=message.to_bytes())])
-            time.sleep(1)
-    return sent
 
 
 def memory(bench: Bench, count: int) -> dict[int, float]:

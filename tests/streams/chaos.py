@@ -75,7 +75,7 @@ class Play:
                 (json.dumps({"type": "sosie.video_posted", "version": 7}).encode(), "unknown_version"),
             )
         )
-        self.stage.send([Record(key=None, value=value)])
+        self.stage.send([Record(key=b"garbage", value=value)])
         self.dead[reason] += 1
 
     def broker_restarts(self) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -120,3 +122,51 @@ async def settled(delivery: Delivery) -> None:
 def retold(event: Event) -> Event:
     """The same record delivered once more, as another object."""
     return replace(event)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(60):
+            await test
+
+    asyncio.run(limited())
+
+
+class Work:
+    """A handler that counts, and fails as it is told: value → what each try ends in (None: well); the last one repeats."""
+
+    def __init__(self, **faults: list[Exception | None]) -> None:
+        self.tries: Counter[bytes] = Counter()
+        self.done: list[bytes] = []
+        self.running = self.most = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._faults = {name.encode(): errors for name, errors in faults.items()}
+
+    async def __call__(self, event: Event) -> None:
+        assert event.value is not None
+        self.tries[event.value] += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.gate.wait()
+            await asyncio.sleep(0)
+            faults = self._faults.get(event.value, [None])
+            if (fault := faults[0] if len(faults) == 1 else faults.pop(0)) is not None:
+                raise fault
+            self.done.append(event.value)
+        finally:
+            self.running -= 1
+
+
+def filled(*values: str, partition: int = 0) -> MemoryBroker:
+    broker = MemoryBroker()
+    for value in values:
+        broker.add(value.encode(), partition=partition)
+    return broker
+
+
+async def take_all(delivery: Delivery, broker: MemoryBroker) -> None:
+    """Deliver partition 0 from its committed offset."""
+    for event in broker.from_committed(0):
+        await delivery.take(event)

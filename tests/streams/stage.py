@@ -5,14 +5,8 @@ Nothing is mocked. The oracle is `sosie reconcile` (`streams.reconcile`), and be
 
 from __future__ import annotations
 
-import math
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -21,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psutil
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
@@ -37,8 +29,9 @@ from streams.messages import CaseChanged, VideoPosted, parse
 from streams.publisher import Publisher, Record
 from streams.reconcile import Report, reconcile_all
 from streams.topics import CASES, VIDEOS, worker_group
-from tests.monitor.household import SCRIPT, Household
-from tests.streams.saboteur import PASS_BY, TRAPS, left, set_trap
+from tests.monitor.household import Household
+from tests.streams.crew import Worker
+from tests.streams.saboteur import left, set_trap
 
 PARTITIONS = 3
 SESSION_S = 3.0
@@ -138,7 +131,8 @@ class Stage:
 
     def worker(self, *, slots: int = 2, traps: bool = True, restarted: bool = True) -> Worker:
         """Start one more worker; `restarted`: whenever it dies, as an orchestrator does."""
-        made = Worker(self, len(self.crew), slots=slots, traps=traps, restarted=restarted)
+        log = self.folder / f"worker-{len(self.crew)}.log"
+        made = Worker(log, self.environment, slots=slots, traps=self.traps if traps else None, restarted=restarted)
         self.crew.append(made)
         return made
 
@@ -275,121 +269,6 @@ NO_RESULT = "no result"
 
 FLAGGED = {"singer.mp4": True, "athlete.mp4": False, "stranger.mp4": False}
 """What a scan of the household's clips says: the singer is dead, the athlete alive, the stranger registered by nobody."""
-
-
-class Worker:
-    """A worker process, started again whenever it dies until it is told to stop."""
-
-    def __init__(self, stage: Stage, number: int, *, slots: int, traps: bool, restarted: bool) -> None:
-        self.log = stage.folder / f"worker-{number}.log"
-        self.statuses: list[int] = []
-        self._command = [sys.executable, "-m", "tests.streams.saboteur"] if traps else [str(SCRIPT)]
-        self._command += ["worker", "--slots", str(slots)]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SOSIE_")}
-        self._environment = kept | stage.environment | {"OMP_NUM_THREADS": "1", TRAPS: str(stage.traps), PASS_BY: "0.3"}
-        self._restarted = restarted
-        self._stopping = threading.Event()
-        self._start()
-        self._watch = threading.Thread(target=self._supervise, daemon=True)
-        self._watch.start()
-
-    @property
-    def runs(self) -> bool:
-        return self._watch.is_alive()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def restart(self) -> None:
-        """SIGTERM, as for a new release: it ends what it is at, and is started again."""
-        self._process.terminate()
-
-    def terminate(self) -> None:
-        self._stopping.set()
-        self._process.terminate()
-
-    def wait(self, limit_s: float = STOP_S + 60) -> int:
-        """Its last exit status."""
-        self._watch.join(limit_s)
-        if self._watch.is_alive():
-            self._process.send_signal(signal.SIGABRT)
-            raise AssertionError(f"the worker did not stop\n{self.log.read_text()[-4000:]}")
-        return self.statuses[-1]
-
-    def close(self) -> None:
-        self._stopping.set()
-        self._process.kill()
-        self._watch.join(30)
-
-    def says(self, words: str) -> bool:
-        return words in self.log.read_text()
-
-    @property
-    def port(self) -> int | None:
-        """Of the process that runs now, once it has said so."""
-        lines = [line for line in self.log.read_text().splitlines() if "/health/live" in line]
-        return int(lines[-1].split("http://", 1)[1].split("/", 1)[0].rpartition(":")[2]) if lines else None
-
-    def asked(self, path: str) -> tuple[int, str]:
-        """Status and reason of a probe; 0 while it does not answer."""
-        if self.port is None:
-            return 0, ""
-        try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
-        except httpx.HTTPError:
-            return 0, ""
-        return answer.status_code, answer.json()["reason"]
-
-    def metrics(self) -> str:
-        """Everything on /metrics; empty while it does not answer."""
-        if self.port is None:
-            return ""
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text
-        except httpx.HTTPError:
-            return ""
-
-    def metric(self, name: str) -> float:
-        """The first series whose line begins so; NaN while there is none."""
-        lines = [line for line in self.metrics().splitlines() if line.startswith(name)]
-        return float(lines[0].rsplit(" ", 1)[1]) if lines else math.nan
-
-    @property
-    def holds(self) -> float:
-        """How many partitions it holds."""
-        return self.metric("sosie_stream_assigned_partitions ")
-
-    def _start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, cwd=Path(__file__).parents[2]
-            )
-
-    def _supervise(self) -> None:
-        while True:
-            self.statuses.append(self._process.wait())
-            if self._stopping.is_set() or not self._restarted:
-                return
-            time.sleep(0.2)
-            self._start()
-
-
-def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Process:
-    """The process below one of these that has the video open."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        for child in (child for pid in pids for child in psutil.Process(pid).children(recursive=True)):
-            try:
-                if any(Path(file.path) == video for file in child.open_files()):
-                    return child
-            except psutil.Error:
-                continue
-        time.sleep(0.01)
-    raise AssertionError(f"nobody decodes {video.name}")
 
 
 @contextmanager

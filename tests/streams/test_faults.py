@@ -21,7 +21,8 @@ from streams.publisher import Record
 from tests.monitor.household import long_film
 from tests.monitor.intake.servers import file_server
 from tests.streams.conftest import MakeStage
-from tests.streams.stage import NO_RESULT, Stage, decoder
+from tests.streams.crew import decoder
+from tests.streams.stage import NO_RESULT, Stage
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 

@@ -11,7 +11,8 @@ import pytest
 from tests.kafka import Broker
 from tests.monitor.household import finished, long_film, script
 from tests.streams.conftest import MakeStage
-from tests.streams.stage import NO_RESULT, Stage, decoder
+from tests.streams.crew import decoder
+from tests.streams.stage import NO_RESULT, Stage
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
