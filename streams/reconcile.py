@@ -5,7 +5,7 @@ Every record of the videos topic, from the earliest that retention has left, is 
 | it is       | when |
 |---|---|
 | done        | its post has a result in the database, whatever its dead letter says: a replay may have worked |
-| dead        | it has a dead letter, by the place where it first stood |
+| dead        | it has a dead letter, by the place where it first stood: of a try of this record, not of one before its replay |
 | waiting     | it is not committed yet, so nothing is due |
 | **missing** | none of these: it was acknowledged, and nothing came of it. This must never happen |
 
@@ -25,7 +25,7 @@ from monitor.errors import MessageRefused
 from monitor.settings import Settings
 from monitor.store import Store
 from streams.dead_letter_box import read_box
-from streams.dead_letters import origin_of
+from streams.dead_letters import attempts_before, origin_of
 from streams.lag import lag
 from streams.messages import DeadLetter, VideoPosted, parse
 from streams.reading import read_topic
@@ -34,17 +34,24 @@ from streams.topics import VIDEOS
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One record of the videos topic. `post_id` is None where it does not parse; `origin` is where the event first stood."""
+    """One record of the videos topic. `post_id` is None where it does not parse; `origin` is where the event first stood.
+
+    `tried_before`: of a replay, how often its event was tried before.
+    """
 
     partition: int
     offset: int
     post_id: str | None
     origin: str
+    tried_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts are of records, `posts` of different post ids. `resolved` are dead letters of posts that have a result after all."""
+    """Counts are of records, `posts` of different post ids. `resolved` are dead letters of posts that have a result after all.
+
+    `never_submitted` are wanted posts of which there is nothing: no event, no result, no dead letter.
+    """
 
     events: int
     posts: int
@@ -93,13 +100,14 @@ def reconcile(
             tally.done += 1
             if letter is not None:
                 tally.resolved.add(letter.id)
-        elif letter is not None:
+        elif letter is not None and _is_answer(letter, each):
             tally.dead[letter.reason] += 1
         elif each.offset >= committed.get(each.partition, 0):
             tally.waiting += 1
         else:
             tally.missing.append(each)
-    never = tuple(sorted({post for post in wanted if post not in posts}))
+    came = posts.union(results, (letter.post_id for letter in letters.values() if letter.post_id is not None))
+    never = tuple(sorted({post for post in wanted if post not in came}))  # retention may have taken an event, not what came of it
     return Report(
         events=events,
         posts=len(posts),
@@ -114,18 +122,23 @@ def reconcile(
     )
 
 
+def _is_answer(letter: DeadLetter, to: Submitted) -> bool:
+    return letter.attempts > to.tried_before or letter.state == "discarded"
+
+
 def reconcile_all(settings: Settings, store: Store, *, since: datetime | None = None, wanted: Iterable[str] = ()) -> Report:
     """Read the log, the dead letters and the database. Raises `BrokerUnavailable`, `BrokerRefused`, and what the store raises.
 
     Committed offsets are read first and results last: what is acknowledged was durable before, so nothing that goes on meanwhile
     looks missing.
     """
+    wanted = set(wanted)
     partitions = lag(settings)
     submitted = list(_submitted(settings, since))
     letters = read_box(settings)
     with store.session(read_only=True) as session:
         posts = {each.post_id for each in submitted if each.post_id is not None}
-        results = reconciliation.recorded(session, posts)
+        results = reconciliation.recorded(session, posts.union(wanted))
         doubled = reconciliation.doubled(session)
     return reconcile(
         submitted,
@@ -144,4 +157,4 @@ def _submitted(settings: Settings, since: datetime | None) -> Iterator[Submitted
             post_id = parse(VideoPosted, event.value).id
         except MessageRefused:
             post_id = None
-        yield Submitted(event.place.partition, event.offset, post_id, origin_of(event).id)
+        yield Submitted(event.place.partition, event.offset, post_id, origin_of(event).id, attempts_before(event))
