@@ -80,7 +80,12 @@ def test_sigterm_under_load_and_scaling_from_one_to_three_to_one(sqlite_stage: M
         stage.check()
 
 
-def test_an_exception_in_every_step_is_retried_or_put_aside_and_the_partition_goes_on(stage: Stage) -> None:
+def test_an_exception_in_every_step_is_retried_or_put_aside_and_the_partition_goes_on(sqlite_stage: MakeStage) -> None:
+    with sqlite_stage() as stage:
+        _except_everywhere(stage)
+
+
+def _except_everywhere(stage: Stage) -> None:
     begins = [f"{name}-begins" for name in STAGES]
     for point in begins:
         stage.trap(point, stage.rng.choice(("database_busy", "storage_full")))  # the world's fault: waited out
@@ -156,7 +161,13 @@ def test_a_video_that_kills_or_hangs_its_decoder_is_a_dead_letter_and_its_neighb
         assert [worker.statuses for worker in workers] == [[0], [0]]
 
 
-def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(stage: Stage) -> None:
+@pytest.mark.postgres
+def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(postgres_stage: MakeStage) -> None:
+    with postgres_stage() as stage:
+        _replay_three_times(stage)
+
+
+def _replay_three_times(stage: Stage) -> None:
     stage.post(MIX * 3)
     stage.worker(restarted=False)
     stage.wait_until_quiet()

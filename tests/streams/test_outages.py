@@ -1,4 +1,7 @@
-"""The broker and the database go away and come back, on the same data: nothing lost, and workers recover by themselves."""
+"""The broker and the database go away and come back, on the same data: nothing lost, and workers recover by themselves.
+
+`make chaos` kills the broker as well.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +42,6 @@ def test_a_broker_stopped_for_30_seconds_and_started_again(sqlite_stage: MakeSta
         stage.check()
         assert stage.stop() == [0, 0]
         assert [worker.statuses for worker in stage.crew] == [[0], [0]], "they recovered by themselves"
-
-
-def test_a_broker_killed_and_started_again(sqlite_stage: MakeStage, own_broker: Broker) -> None:
-    with sqlite_stage(brokers=own_broker.brokers) as stage:
-        _busy(stage)
-        own_broker.kill()
-        time.sleep(stage.rng.uniform(1, 8))
-        own_broker.start()
-        stage.post(MIX)
-        stage.wait_until_quiet()
-        stage.check()
-        assert stage.stop() == [0, 0]
-        assert [worker.statuses for worker in stage.crew] == [[0], [0]]
 
 
 @pytest.mark.postgres

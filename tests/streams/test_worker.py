@@ -24,7 +24,7 @@ def until(true: Callable[[], bool], stage: Stage, limit_s: float = 120) -> None:
         time.sleep(0.1)
 
 
-def test_it_is_alive_before_it_is_ready_and_says_what_is_missing(sqlite_stage: MakeStage) -> None:
+def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_any_more(sqlite_stage: MakeStage) -> None:
     with sqlite_stage() as stage:
         worker = stage.worker()
         until(lambda: worker.port is not None, stage)
@@ -32,18 +32,12 @@ def test_it_is_alive_before_it_is_ready_and_says_what_is_missing(sqlite_stage: M
         assert worker.asked("/health/live")[0] == 200
         until(lambda: worker.asked("/health/ready")[0] == 200, stage)
         assert worker.asked("/health/ready")[1] == "the index is loaded and current, the broker is there"
-        assert stage.stop() == [0]
-
-
-def test_an_index_that_does_not_fit_any_more_makes_it_unready(sqlite_stage: MakeStage) -> None:
-    with sqlite_stage() as stage:
-        worker = stage.worker()
-        until(lambda: worker.asked("/health/ready")[0] == 200, stage)
         with stage.store() as store, store.session() as session:  # a picture that another model embedded
             session.connection().exec_driver_sql("DELETE FROM reference_vectors")
             session.connection().exec_driver_sql("UPDATE registry_state SET generation = generation + 1")
         until(lambda: worker.asked("/health/ready")[0] == 503, stage)
         assert "Run `sosie index rebuild`" in worker.asked("/health/ready")[1]
+        assert worker.asked("/health/live")[0] == 200
         assert stage.stop() == [0]
 
 
