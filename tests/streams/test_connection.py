@@ -31,6 +31,7 @@ from kafka.structs import TopicPartition
 
 from monitor.errors import BrokerRefused, BrokerUnavailable, ConfigError
 from monitor.settings import Settings, load
+from streams import connection
 from streams.connection import connected, faust_options, kafka_errors, kafka_python_options, require_brokers
 from tests.kafka import Broker, running_broker, skipping_loudly
 from tests.streams.authority import Authority, Credentials
@@ -64,6 +65,12 @@ class Secured:
     def _settings(self, listener: str, settings: Mapping[str, str]) -> Settings:
         given = {"kafka_brokers": self.broker.address(listener), "kafka_security": "ssl", "kafka_ca": str(self.authority.file)}
         return load({}, home=self.home, **given | dict(settings))
+
+
+@pytest.fixture(autouse=True)
+def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients give up as ever, only sooner."""
+    monkeypatch.setattr(connection, "BOOTSTRAP_TIMEOUT_S", 3.0)
 
 
 @pytest.fixture(scope="module")
