@@ -48,7 +48,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts are of records, `posts` of different post ids. `resolved` are dead letters of posts that have a result after all.
+    """Counts are of records, `posts` of different post ids. `resolved` are dead letters that wait although their post has a result.
 
     `never_submitted` are wanted posts of which there is nothing: no event, no result, no dead letter.
     """
@@ -98,7 +98,7 @@ def reconcile(
             posts.add(each.post_id)
         if each.post_id in results:
             tally.done += 1
-            if letter is not None:
+            if letter is not None and letter.state == "waiting":
                 tally.resolved.add(letter.id)
         elif letter is not None and _is_answer(letter, each):
             tally.dead[letter.reason] += 1

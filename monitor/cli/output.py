@@ -11,8 +11,9 @@ from rich.markup import escape
 from monitor.errors import SosieError
 
 # As wide as any table: cells are never folded, so that ids can be copied and lines searched. The terminal wraps.
-out = Console(highlight=False, soft_wrap=True, width=10_000)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji, because `:100:` may be the middle of an id.
+out = Console(highlight=False, soft_wrap=True, width=10_000, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(value: Any) -> None:

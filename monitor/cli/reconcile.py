@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -31,10 +32,15 @@ def reconcile(
 
     Exits with 1 when something is missing, doubled, lost to retention or never submitted. Changes nothing.
     """
+    if since is not None and file is not None:
+        raise typer.BadParameter("--from looks at the whole topic; leave --since out.")
+    from streams.connection import require_brokers
     from streams.reconcile import reconcile_all
     from streams.submission import ids_of_file
 
-    with Workshop(settings.load()) as workshop:
+    configured = settings.load()
+    require_brokers(configured)
+    with Workshop(configured) as workshop:
         wanted = () if file is None else ids_of_file(file, platform)
         report = reconcile_all(workshop.settings, workshop.store, since=None if since is None else since.replace(tzinfo=UTC), wanted=wanted)
     if json:
@@ -51,19 +57,28 @@ def _print(report: Report) -> None:
     for reason, count in sorted(report.dead.items()):
         out.print(f"  {count} {reason}")
     if report.resolved:
+        out.print(f"{len(report.resolved)} dead letters wait although their posts have a result; they may be discarded:")
+        _list("resolved", report.resolved, "bold")
+    _list("missing", [f"post {each.post_id or '?'}, partition {each.partition}, offset {each.offset}" for each in report.missing])
+    _list("doubled", report.doubled)
+    _list("never submitted", [f"post {post}: no event, no result, no dead letter" for post in report.never_submitted])
+    if report.missing:
         out.print(
-            f"{len(report.resolved)} dead letters have a result after all, and may be discarded: {', '.join(report.resolved[:_SHOWN])}"
+            "Missing events were acknowledged, and nothing came of them. Submit their posts again, and report it: it must never happen."
         )
+    if report.doubled:
+        out.print("Doubled are things of which there may be one. Nothing is lost; report it: it must never happen.")
     if report.lost:
-        out.print(f"[bold red]lost:[/] {report.lost} events were deleted by retention before a worker took them")
-    for each in report.missing[:_SHOWN]:
-        out.print(f"[bold red]missing:[/] partition {each.partition}, offset {each.offset}, post {escape(each.post_id or '?')}")
-    for line in report.doubled[:_SHOWN]:
-        out.print(f"[bold red]doubled:[/] {escape(line)}")
-    for post in report.never_submitted[:_SHOWN]:
-        out.print(f"[bold red]never submitted:[/] {escape(post)}")
-    more = sum(max(0, len(found) - _SHOWN) for found in (report.missing, report.doubled, report.never_submitted))
-    if more:
-        out.print(f"and {more} more; --json names all")
+        out.print(f"[bold red]lost:[/] {report.lost} events, deleted by retention before any worker had done them: see `sosie topics lag`.")
+    if report.never_submitted:
+        out.print("Submit the file again: what has arrived makes nothing twice.")
     if report.sound:
-        out.print("Nothing is missing, nothing is doubled.")
+        later = f" {report.waiting} events wait for workers: see `sosie topics lag`." if report.waiting else ""
+        out.print(f"Nothing is missing, nothing is doubled.{later}")
+
+
+def _list(what: str, found: Sequence[str], style: str = "bold red") -> None:
+    for line in found[:_SHOWN]:
+        out.print(f"[{style}]{what}:[/] {escape(line)}")
+    if len(found) > _SHOWN:
+        out.print(f"[{style}]{what}:[/] and {len(found) - _SHOWN} more; --json names all")

@@ -7,8 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.structs import OffsetAndMetadata
+from kafka import KafkaProducer
 
 from monitor.errors import BrokerRefused
 from monitor.settings import Settings, load
@@ -17,6 +16,7 @@ from streams.event import Place
 from streams.log import Log
 from streams.topics import worker_group
 from tests.kafka import Broker, Existing
+from tests.streams.offsets import commit, delete_before
 
 pytestmark = pytest.mark.kafka
 
@@ -43,17 +43,6 @@ def log(settings: Settings) -> Iterator[Log]:
         yield made
 
 
-def commit(settings: Settings, place: Place, offset: int) -> None:
-    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_brokers)) as admin:
-        partition = TopicPartition(place.topic, place.partition)
-        admin.alter_group_offsets(worker_group(settings.kafka_prefix), {partition: OffsetAndMetadata(offset, "", -1)})
-
-
-def delete_before(settings: Settings, place: Place, offset: int) -> None:
-    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_brokers)) as admin:
-        admin.delete_records({TopicPartition(place.topic, place.partition): offset})
-
-
 def add_transaction(settings: Settings, place: Place, *, keep: bool) -> None:
     """One record and a marker, which takes an offset and is never delivered."""
     producer = KafkaProducer(bootstrap_servers=settings.kafka_brokers, transactional_id=settings.kafka_prefix)
@@ -69,30 +58,30 @@ def add_transaction(settings: Settings, place: Place, *, keep: bool) -> None:
 
 def test_a_group_that_never_committed_begins_at_the_earliest(settings: Settings, place: Place, log: Log) -> None:
     assert log.start_of(place) == 0
-    delete_before(settings, place, 2)
+    delete_before(settings, 0, 2)
     assert log.start_of(place) == 2
 
 
 @pytest.mark.parametrize("offset", [0, 3, 5])
 def test_a_group_goes_on_where_it_committed(settings: Settings, place: Place, log: Log, offset: int) -> None:
-    commit(settings, place, offset)
+    commit(settings, 0, offset)
     assert log.start_of(place) == offset
 
 
 def test_what_was_committed_meanwhile_is_seen(settings: Settings, place: Place, log: Log) -> None:
     for offset in (1, 4):
-        commit(settings, place, offset)
+        commit(settings, 0, offset)
         assert log.start_of(place) == offset
 
 
 def test_where_retention_went_past_the_committed_offset_reading_begins_at_the_earliest(settings: Settings, place: Place, log: Log) -> None:
-    commit(settings, place, 1)
-    delete_before(settings, place, 3)
+    commit(settings, 0, 1)
+    delete_before(settings, 0, 3)
     assert log.start_of(place) == 3
 
 
 def test_more_committed_than_there_is_means_a_topic_made_anew(settings: Settings, place: Place, log: Log) -> None:
-    commit(settings, place, 900)
+    commit(settings, 0, 900)
     assert log.start_of(place) == 0
 
 
@@ -101,9 +90,9 @@ def test_the_first_record_from_an_offset_on_is_the_one_that_stands_there(place: 
 
 
 def test_over_what_was_deleted_it_is_the_earliest(settings: Settings, place: Place, log: Log) -> None:
-    delete_before(settings, place, 3)
+    delete_before(settings, 0, 3)
     assert [log.first_at(place, offset) for offset in (0, 1, 3)] == [3, 3, 3]
-    delete_before(settings, place, 5)
+    delete_before(settings, 0, 5)
     assert log.first_at(place, 0) is None
 
 

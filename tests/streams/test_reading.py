@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from monitor.errors import BrokerRefused
 from monitor.settings import Settings, load
@@ -18,6 +18,7 @@ from streams import reading
 from streams.admin import create_topics
 from streams.reading import read_topic
 from tests.kafka import Broker, Existing
+from tests.streams.offsets import delete_before
 
 pytestmark = pytest.mark.kafka
 
@@ -89,8 +90,7 @@ def test_an_instant_before_1970_is_the_beginning(settings: Settings, producer: K
 
 def test_what_retention_deleted_is_passed_over(settings: Settings, producer: KafkaProducer) -> None:
     send(settings, producer, 5)
-    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_brokers)) as admin:
-        admin.delete_records({TopicPartition(topic(settings), 0): 4})
+    delete_before(settings, 0, 4)
     assert offsets(settings) == [(0, 4)]
 
 
