@@ -80,9 +80,8 @@ def _lay() -> None:
 
     Metrics.stage = trapped  # type: ignore[method-assign, assignment]
 
-    from streams.publisher import Publisher
-
     from streams.faust_broker import FaustBroker
+    from streams.publisher import Publisher
 
     commit, put_aside, publish = FaustBroker.commit, FaustBroker.put_aside, Publisher.publish
 
