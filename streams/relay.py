@@ -7,8 +7,9 @@
 - A crash that leaves the lease: another relay begins when it has expired (LEASE_S).
 - Two relays: the one without the lease does nothing. One that stalled past its lease does not begin to publish.
 
-An event is marked only after its confirmation, so none is skipped; nothing is published while an earlier one waits, so none
-overtakes. Events of one case have one key, hence one partition.
+An event is marked only after its confirmation, so none is skipped. Events of one case have one key, hence one partition, and each
+is sent after the one before it was confirmed: of several on their way together, the first may fail and the second arrive, and a
+reader that drops what is not above the last sequence would never see the first.
 
 The thread of `run` never ends by itself: what fails is tried again.
 """
@@ -76,7 +77,7 @@ class Relay:
                 if failures:
                     _log.warning("case events are published again")
                 failures = 0
-                stop.wait(0 if published == _BATCH else _IDLE_S)
+                stop.wait(0 if published else _IDLE_S)
             except Exception as error:  # noqa: BLE001 - a relay that ended would be noticed by nobody
                 failures += 1
                 if failures == 1:
@@ -86,7 +87,7 @@ class Relay:
         self._let_go()
 
     def run_once(self) -> int:
-        """Publish a batch; returns how many events: 0 when nothing waits, or another relay has the lease."""
+        """Publish at most one event of each case; returns how many: 0 when nothing waits, or another relay has the lease."""
         with self._store.session(read_only=True) as session:
             if not outbox.waiting(session, limit=1):
                 return 0  # without a write: an idle relay should not touch the database's lock
@@ -95,7 +96,7 @@ class Relay:
             if not relay_lease.take(session, owner=self._owner, lease_s=LEASE_S, now=datetime.now(UTC)):
                 return 0
         with self._store.session(read_only=True) as session:
-            events = outbox.waiting(session, limit=_BATCH)
+            events = _first_of_each_case(outbox.waiting(session, limit=_BATCH))
         if not events or time.monotonic() - begun > _BEGIN_S:
             return 0
         self._publish([_record(event) for event in events])
@@ -112,6 +113,13 @@ class Relay:
                 relay_lease.release(session, owner=self._owner, now=datetime.now(UTC))
         except SosieError as error:
             _log.info("the relay's lease is left to expire: %s", error)
+
+
+def _first_of_each_case(events: Sequence[CaseEvent]) -> list[CaseEvent]:
+    firsts: dict[str, CaseEvent] = {}
+    for event in events:
+        firsts.setdefault(event.case_id, event)
+    return list(firsts.values())
 
 
 def _record(event: CaseEvent) -> Record:
