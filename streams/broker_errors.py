@@ -64,9 +64,24 @@ def named(error: errors.KafkaError, brokers: str, trouble: Callable[[], Trouble 
             return in_trouble(brokers, found)
         next_step = "Try again; if it stays so, check SOSIE_KAFKA_SECURITY, and look at the broker's log"
         return BrokerUnavailable(kafka, f"did not answer in time: {_said(error)}", next_step)
+    if isinstance(error, errors.CorruptRecordError):
+        return unreadable(kafka, _said(error))
     if error.retriable or isinstance(error, _PASSING):
         return BrokerUnavailable(kafka, f"cannot do this now: {_said(error)}", "Try again; if it stays so, look at the broker's log")
     return BrokerRefused(kafka, f"refuses this: {_said(error)}", "Look at the broker's log and settings; the same request will fail again")
+
+
+def unreadable(thing: str, said: str) -> BrokerRefused:
+    """The error to raise for a record that stops the client itself, such as one with a header whose name is not UTF-8.
+
+    It has no dead letter, because its client hands out nothing of it, nor of what stands behind it in the same batch.
+    """
+    return BrokerRefused(
+        thing,
+        f"holds a record that Kafka's clients for Python cannot read ({said})",
+        "Nothing is lost, and nothing passes it. See where the group stands (`sosie topics lag`), look at the record with Kafka's own "
+        "tools, delete it with all before it on its partition (kafka-delete-records.sh), and start the workers again",
+    )
 
 
 def in_trouble(brokers: str, trouble: Trouble) -> SosieError:

@@ -7,6 +7,7 @@ looking changes nothing. A reader belongs to one thread, and its calls block (30
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -16,11 +17,19 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import OffsetSpec
-from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError, for_code
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    CorruptRecordError,
+    KafkaError,
+    NotCoordinatorError,
+    for_code,
+)
 from kafka.structs import TopicPartition
 
 from monitor.errors import BrokerRefused
 from monitor.settings import Settings
+from streams.broker_errors import unreadable
 from streams.connection import connected, kafka_errors
 from streams.topics import VIDEOS, worker_group
 
@@ -28,6 +37,7 @@ READ_S = 5.0
 """Records that were not read within this time have an unknown age."""
 
 _COORDINATOR_S = 10.0
+_log = logging.getLogger(__name__)
 _BATCH_BYTES = 64 * 1024  # Kafka sends one batch anyway, however long
 
 
@@ -160,7 +170,12 @@ class LagReader:
             consumer.seek(part, offset)
         unread = set(wanted)
         while unread and (left := deadline - time.monotonic()) > 0:
-            for part, records in consumer.poll(timeout_ms=int(left * 1000), max_records=1).items():
+            try:
+                polled = consumer.poll(timeout_ms=int(left * 1000), max_records=1)
+            except CorruptRecordError as error:  # how many events are behind is known without reading one
+                _log.warning("how long they have waited is not known: %s", unreadable(f"Topic {self._topic}", str(error)))
+                return
+            for part, records in polled.items():
                 unread.discard(part)
                 consumer.pause(part)
                 if records[0].timestamp >= 0:

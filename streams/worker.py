@@ -27,6 +27,7 @@ from monitor.standing_metrics import watch_outbox
 from monitor.stream_metrics import StreamMetrics
 from monitor.workshop import Workshop
 from streams.app import make_app
+from streams.broker_errors import unreadable
 from streams.connection import require_brokers
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
@@ -39,7 +40,7 @@ from streams.port import open_port
 from streams.publisher import Publisher
 from streams.relay import Relay
 from streams.retry import RetryRule
-from streams.topics import DEAD_LETTERS, TOPICS, worker_group
+from streams.topics import DEAD_LETTERS, TOPICS, VIDEOS, worker_group
 from streams.videos import VideoHandler
 
 STOPPING_S = 20.0
@@ -168,6 +169,8 @@ class Worker:
             raise delivery.failed.result()
         if (fault := next((each for each in ended if isinstance(each, Exception)), None)) is not None:
             raise fault
+        if isinstance(app.crash_reason, UnicodeDecodeError):
+            raise unreadable(f"Topic {VIDEOS.name(settings.kafka_prefix)}", str(app.crash_reason)) from app.crash_reason
         if app.crash_reason is not None:
             raise BrokerUnavailable(
                 settings.kafka_brokers,

@@ -127,6 +127,11 @@ class Stage:
             wanted = {TopicPartition(VIDEOS.name(self.prefix), partition): 0 for partition in range(PARTITIONS)}
             admin.reset_group_offsets(worker_group(self.prefix), wanted)
 
+    def delete_before(self, partition: int, offset: int) -> None:
+        """Delete what stands before an offset."""
+        with closing(connected(KafkaAdminClient, self.settings)) as admin:
+            admin.delete_records({TopicPartition(VIDEOS.name(self.prefix), partition): offset})
+
     # Workers
 
     def worker(self, *, slots: int = 2, traps: bool = True, restarted: bool = True) -> Worker:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.publisher import Record
 from tests.kafka import Broker
 from tests.monitor.household import finished, long_film, script
 from tests.streams.conftest import MakeStage
@@ -141,3 +142,30 @@ def test_nearly_everything_failing_stops_it_with_a_loud_reason(sqlite_stage: Mak
         assert report.dead["not_a_video"] <= 3 * 5 + 3
         assert report.waiting >= 60 - 3 * 5 - 3
         assert report.missing == ()
+
+
+class NoUtf8(str):
+    """A header's name as no client of ours would write it, and as brokers take it."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+def test_a_record_that_stops_the_client_itself_stops_the_worker_with_what_to_do_and_can_be_deleted(
+    sqlite_stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with sqlite_stage() as stage:
+        ((partition, offset),) = stage.send([Record(key=b"k", value=b"{}", headers={NoUtf8("x"): b"1"})])
+        worker = stage.worker(restarted=False)
+        assert worker.wait(120) == 1
+        assert worker.says("holds a record that Kafka's clients for Python cannot read")
+        assert worker.says("kafka-delete-records.sh")
+        assert stage.behind() == 1
+        assert "how long they have waited is not known" in caplog.text
+        stage.post(["stranger.mp4"] * 3)
+        stage.delete_before(partition, offset + 1)
+        again = stage.worker()
+        stage.wait_until_quiet()
+        assert set(stage.outcomes()) == set(stage.posted)
+        assert stage.stop()[1] == 0
+        assert again.statuses == [0]
