@@ -47,6 +47,7 @@ chaos: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.streams
 
 requirements: .venv/bin/uv
 	$(COMPILE) --output-file requirements/runtime.txt

@@ -2,7 +2,9 @@
 
 A signal says *that* something is so and how strongly (0 to 1); the policy says how much it counts and in which
 words. Rules that hold here: without a match there is nothing to weigh; absence of a manifest is no signal;
-a capture claim counts only from a trusted credential, an AI declaration from any, since nobody gains by lying that way.
+a capture claim counts only from a trusted credential, an AI declaration from any, since nobody gains by lying that way. What
+metadata outside of a manifest declares is asked only where the manifest says nothing. A generator's visible mark proves
+nothing: on what a trusted credential says a camera recorded, it speaks against the mark.
 """
 
 from __future__ import annotations
@@ -25,7 +27,14 @@ class SignalCode(StrEnum):
     TAMPERED = "tampered"
     CREDENTIAL_REVOKED = "credential_revoked"
     TRUSTED_CAPTURE = "trusted_capture"
+    METADATA_AI = "metadata_ai"
+    METADATA_AI_PARTLY = "metadata_ai_partly"
+    STRIPPED = "stripped"
+    WATERMARK = "watermark"
+    WATERMARK_FORGED = "watermark_forged"
+    SYNTHETIC_PROBE = "synthetic_probe"
     CONSENT = "consent"
+    CONSENT_EXCEEDED = "consent_exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,12 @@ class Facts:
     """What is known when one likeness in one post is assessed.
 
     `state` and `ai` are the words of `monitor.provenance.types`; `score` is 0 to 1, 0.5 at the policy's match
-    threshold; `seconds` is how long the likeness is on screen; `consent` names the consent that covers the posting account.
+    threshold; `seconds` is how long the likeness is on screen; `consent` names the consent that covers the post.
+
+    `metadata_ai` is what the file declares outside of any manifest, in the words of `ai`, and `metadata_where` names the field.
+    `stripped` says what is left of a manifest that was removed. `watermark` names the generator whose mark is seen, `mark_score`
+    from 0 to 1 how surely. `synthetic` is the probe's calibrated probability that a generator made the pictures, and
+    `probe_basis` what it was trained on. `breach` says why a consent of this account or signer does not cover this post.
     """
 
     name: str
@@ -48,6 +62,14 @@ class Facts:
     trust_list: str | None
     account: str | None
     consent: str | None
+    metadata_ai: str = "unknown"
+    metadata_where: str | None = None
+    stripped: str | None = None
+    watermark: str | None = None
+    mark_score: float = 0.0
+    synthetic: float | None = None
+    probe_basis: str | None = None
+    breach: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +82,7 @@ class Signal:
 
 _PERSISTENT_FRAMES = 8  # so many matching frames count as fully persistent
 
+_METADATA_AI = {"fully": SignalCode.METADATA_AI, "partly": SignalCode.METADATA_AI_PARTLY}
 _AI = {
     "fully": SignalCode.DECLARED_AI,
     "partly": SignalCode.DECLARED_AI_PARTLY,
@@ -79,6 +102,14 @@ def _signals(facts: Facts) -> Iterator[Signal]:
         yield Signal(SignalCode.PERSISTENT_MATCH, min(1.0, facts.frames / _PERSISTENT_FRAMES))
     if facts.ai in _AI:
         yield Signal(_AI[facts.ai])
+    elif facts.metadata_ai in _METADATA_AI:
+        yield Signal(_METADATA_AI[facts.metadata_ai])
+    if facts.watermark is not None:
+        yield Signal(SignalCode.WATERMARK_FORGED if captured else SignalCode.WATERMARK, facts.mark_score)
+    if facts.synthetic is not None and facts.synthetic > 0.5:
+        yield Signal(SignalCode.SYNTHETIC_PROBE, 2 * facts.synthetic - 1)
+    if facts.stripped is not None:
+        yield Signal(SignalCode.STRIPPED)
     if facts.state == "tampered":
         yield Signal(SignalCode.TAMPERED)
     if facts.state == "revoked":
@@ -89,3 +120,5 @@ def _signals(facts: Facts) -> Iterator[Signal]:
         yield Signal(SignalCode.TRUSTED_CAPTURE)
     if facts.consent is not None:
         yield Signal(SignalCode.CONSENT)
+    elif facts.breach is not None:
+        yield Signal(SignalCode.CONSENT_EXCEEDED)

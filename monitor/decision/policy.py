@@ -128,6 +128,8 @@ def _words(facts: Facts) -> dict[str, str]:
     if facts.deceased_on is not None:
         words["deceased_on"] = f"{facts.deceased_on.day} {facts.deceased_on:%B %Y}"
     words["score"] = f"{facts.score:.2f}"
+    words["mark_score"] = f"{facts.mark_score:.2f}"
+    words["synthetic"] = "unknown" if facts.synthetic is None else f"{facts.synthetic:.2f}"
     words["seconds"] = f"{facts.seconds:.1f}"
     words["signer"] = f"signed by {facts.signer}" if facts.signer else "the signer is not named"
     return words

@@ -61,6 +61,41 @@ def test_absence_of_a_manifest_is_no_signal_and_no_reason() -> None:
         assert risk(replace(LIVING, state=state)) == risk(LIVING)
 
 
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        (replace(LIVING, metadata_ai="fully", metadata_where="XMP"), SignalCode.METADATA_AI),
+        (replace(LIVING, metadata_ai="partly", metadata_where="XMP"), SignalCode.METADATA_AI_PARTLY),
+        (replace(LIVING, stripped="a remote address is left"), SignalCode.STRIPPED),
+        (replace(LIVING, watermark="Sora", mark_score=0.9), SignalCode.WATERMARK),
+        (replace(LIVING, synthetic=0.9, probe_basis="trained on 200 videos"), SignalCode.SYNTHETIC_PROBE),
+        (replace(LIVING, breach="it ended on 1 May"), SignalCode.CONSENT_EXCEEDED),
+    ],
+)
+def test_each_signal_raises_the_risk_and_the_weakest_do_not_flag_a_living_person_alone(facts: Facts, code: SignalCode) -> None:
+    assert code in [signal.code for signal in signals(facts)]
+    assert risk(facts) > risk(LIVING)
+    assert assess(facts, default_policy()).flagged is (code not in {SignalCode.STRIPPED, SignalCode.SYNTHETIC_PROBE})
+
+
+def test_metadata_is_asked_only_where_the_manifest_says_nothing_and_a_capture_claim_in_it_is_no_signal() -> None:
+    signed = replace(LIVING, ai="may", state="trusted")
+    assert signals(replace(signed, metadata_ai="fully")) == signals(signed)
+    assert signals(replace(LIVING, metadata_ai="captured")) == signals(LIVING)
+
+
+def test_a_mark_on_what_a_camera_recorded_speaks_against_the_mark() -> None:
+    captured = replace(LIVING, ai="captured", state="trusted", watermark="Sora", mark_score=1.0)
+    codes = [signal.code for signal in signals(captured)]
+    assert SignalCode.WATERMARK_FORGED in codes
+    assert SignalCode.WATERMARK not in codes
+    assert not assess(captured, default_policy()).flagged
+
+
+def test_the_probe_says_nothing_of_what_it_takes_for_captured() -> None:
+    assert signals(replace(LIVING, synthetic=0.3)) == signals(LIVING)
+
+
 @pytest.mark.parametrize("low", [0.5, 0.7])
 def test_a_better_match_never_lowers_the_risk(low: float) -> None:
     assert risk(replace(DECEASED, score=low)) < risk(DECEASED)
@@ -93,7 +128,20 @@ def test_every_signal_can_occur() -> None:
         for state in ("trusted", "tampered", "revoked", "absent")
         for ai in ("fully", "partly", "may", "captured", "unknown")
         for consent in (None, "c")
-        for signal in signals(replace(DECEASED, state=state, ai=ai, consent=consent))
+        for metadata_ai in ("partly", "fully")
+        for signal in signals(
+            replace(
+                DECEASED,
+                state=state,
+                ai=ai,
+                consent=consent,
+                metadata_ai=metadata_ai,
+                stripped="a box",
+                watermark="Sora",
+                synthetic=0.9,
+                breach="its end",
+            )
+        )
     }
     assert seen == set(SignalCode)
 
