@@ -40,10 +40,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A likeness found in a video: calibrated score, the frames and time ranges (seconds) that carry it, best moments first."""
+    """A likeness found in a video: calibrated score, the frames and time ranges (seconds) that carry it, best moments first.
+
+    `z` is what the score was made of: standard deviations above a stranger.
+    """
 
     likeness: str
     score: float
+    z: float
     frames: int
     ranges: tuple[Range, ...]
     moments: tuple[Moment, ...]
@@ -93,21 +97,16 @@ def _sightings(fingerprint: Fingerprint, voices: Sequence[Voice]) -> Iterable[tu
 def _judge(fingerprint: Fingerprint, likeness: str, sightings: Iterable[_Sighting], rule: MatchRule, frames_with_faces: int) -> Match:
     ranked = sorted(sightings, key=lambda s: (-s.z, s.frame))
     k = min(rule.frames, frames_with_faces)
-    score = _score(sum(s.z for s in ranked[:k]) / k, rule)
+    z = sum(s.z for s in ranked[:k]) / k
     carrying = [s for s in ranked if s.z >= rule.frame_z]
     return Match(
         likeness=likeness,
-        score=score,
+        score=rule.score(z),
+        z=round(z, 4),
         frames=len(carrying),
         ranges=_ranges(fingerprint, sorted(s.frame for s in carrying)),
-        moments=tuple(
-            Moment(fingerprint.times_s[s.frame], _score(s.z, rule), s.reference, fingerprint.faces[s.face].box) for s in carrying
-        ),
+        moments=tuple(Moment(fingerprint.times_s[s.frame], rule.score(s.z), s.reference, fingerprint.faces[s.face].box) for s in carrying),
     )
-
-
-def _score(z: float, rule: MatchRule) -> float:
-    return round(1 / (1 + math.exp(-max(-50.0, min(50.0, rule.slope * (z - rule.threshold_z))))), 4)
 
 
 def _ranges(fingerprint: Fingerprint, frames: Sequence[int]) -> tuple[Range, ...]:

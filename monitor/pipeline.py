@@ -156,6 +156,7 @@ class Pipeline:
                     name=likeness.name,
                     deceased_on=likeness.deceased_on,
                     score=found.score,
+                    z=found.z,
                     frames=found.frames,
                     seconds=found.seconds,
                     ranges=", ".join(f"{clock_text(start)} to {clock_text(end)}" for start, end in found.ranges),
@@ -166,7 +167,7 @@ class Pipeline:
                     account=posted.account,
                     consent=None if consent is None else f"consent {consent.id[:8]}",
                 )
-                findings.append(Finding(likeness.name, found, assess(facts, self.policy)))
+                findings.append(Finding(likeness.name, found, facts, assess(facts, self.policy)))
         return tuple(findings)
 
     def _with_stills(self, finding: Finding, fetched: Fetched) -> Finding:
@@ -203,17 +204,18 @@ class Pipeline:
                 now=now,
             )
             videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
-            rows: list[tuple[str | None, Assessment, Match | None]] = [(f.match.likeness, f.assessment, f.match) for f in findings]
-            for likeness_id, assessment, found in rows or [(None, assess_nobody(self.policy), None)]:
+            rows: list[tuple[Assessment, Finding | None]] = [(f.assessment, f) for f in findings]
+            for assessment, found in rows or [(assess_nobody(self.policy), None)]:
                 videos.record_assessment(
                     session,
                     post_id=posted.id,
                     video_sha256=fingerprint.sha256,
-                    likeness_id=likeness_id,
+                    likeness_id=None if found is None else found.match.likeness,
                     risk=assessment.risk,
                     flagged=assessment.flagged,
                     reasons=[asdict(reason) for reason in assessment.reasons],
-                    matches=[] if found is None else [asdict(found)],
+                    matches=[] if found is None else [asdict(found.match)],
+                    facts=None if found is None else found.facts.to_json(),
                     policy_version=versions.policy,
                     index_version=versions.index,
                     model_version=versions.model,

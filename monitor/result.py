@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from monitor.decision.evidence import Facts
 from monitor.decision.policy import Assessment
 from monitor.errors import SosieError
 from monitor.matching import Match, Moment
@@ -45,6 +46,7 @@ class Finding:
 
     name: str
     match: Match
+    facts: Facts
     assessment: Assessment
     stills: tuple[Still, ...] = ()
     case_id: str | None = None

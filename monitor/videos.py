@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor.errors import NotFound, RequestRefused
@@ -63,6 +63,8 @@ class Assessment(Base):
     flagged: Mapped[bool]
     reasons: Mapped[list[dict[str, Any]]]
     matches: Mapped[list[dict[str, Any]]]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # `decision.evidence.Facts`, so that
+    # another policy can be tried on them; None where nobody was found, and of release 0.1
     policy_version: Mapped[str]
     index_version: Mapped[str]
     model_version: Mapped[str]
@@ -145,6 +147,7 @@ def record_assessment(
     flagged: bool,
     reasons: Sequence[Mapping[str, Any]],
     matches: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any] | None = None,
     policy_version: str,
     index_version: str,
     model_version: str,
@@ -158,6 +161,7 @@ def record_assessment(
         "flagged": flagged,
         "reasons": [dict(reason) for reason in reasons],
         "matches": [dict(match) for match in matches],
+        "facts": None if facts is None else dict(facts),
         "policy_version": policy_version,
         "index_version": index_version,
         "model_version": model_version,

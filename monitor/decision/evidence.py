@@ -9,10 +9,11 @@ nothing: on what a trusted credential says a camera recorded, it speaks against 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 
 class SignalCode(StrEnum):
@@ -47,7 +48,8 @@ class Facts:
     `metadata_ai` is what the file declares outside of any manifest, in the words of `ai`, and `metadata_where` names the field.
     `stripped` says what is left of a manifest that was removed. `watermark` names the generator whose mark is seen, `mark_score`
     from 0 to 1 how surely. `synthetic` is the probe's calibrated probability that a generator made the pictures, and
-    `probe_basis` what it was trained on. `breach` says why a consent of this account or signer does not cover this post.
+    `probe_basis` what it was trained on. `breach` says why a consent of this account or signer does not cover this post. `z` is the
+    match in standard deviations above a stranger, of which the policy makes the score.
     """
 
     name: str
@@ -70,6 +72,19 @@ class Facts:
     synthetic: float | None = None
     probe_basis: str | None = None
     breach: str | None = None
+    z: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept beside an assessment, so that another policy can be tried on it: everything but the person's name."""
+        kept = asdict(self) | {"deceased_on": self.deceased_on and self.deceased_on.isoformat()}
+        del kept["name"]
+        return kept
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], *, name: str) -> Facts:
+        """The inverse of `to_json`, for facts of this and earlier releases. Raises ValueError, TypeError or KeyError for others."""
+        died = value["deceased_on"]
+        return cls(**{**value, "name": name, "deceased_on": None if died is None else date.fromisoformat(died)})
 
 
 @dataclass(frozen=True, slots=True)

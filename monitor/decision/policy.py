@@ -62,6 +62,10 @@ class MatchRule(_Strict):
     slope: Annotated[Finite, Field(gt=0, le=20)]
     clip_weight: Annotated[Finite, Field(ge=0, le=10)]
 
+    def score(self, z: float) -> float:
+        """A match's strength, in standard deviations above a stranger's, as a score from 0 to 1; 0.5 at the threshold."""
+        return round(_sigmoid(max(-50.0, min(50.0, self.slope * (z - self.threshold_z)))), 4)
+
 
 class Policy(_Strict):
     """A whole policy; immutable. `id` is what assessments name."""

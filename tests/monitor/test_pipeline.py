@@ -12,8 +12,10 @@ import psutil
 import pytest
 from prometheus_client import generate_latest
 
-from monitor import settings
+from monitor import settings, videos
 from monitor.cast.credentials import CAPTURED, Studio
+from monitor.decision.evidence import Facts
+from monitor.decision.policy import assess
 from monitor.errors import DatabaseBusy, NotAVideo
 from monitor.result import Posted
 from monitor.review import cases, queue
@@ -55,6 +57,22 @@ def test_a_case_has_stills_on_disk_for_its_moments_and_the_versions_it_rests_on(
         "trust": workshop.trust.version,
     }
     assert case.risk == result.assessment.risk
+
+
+def test_an_assessment_keeps_its_facts_without_the_name_and_they_give_the_same_assessment_again(workshop: Workshop, clips: Path) -> None:
+    found = workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4"), account="@one"))
+    nobody = workshop.pipeline.scan(Posted.of(str(clips / "stranger.mp4")))
+    (finding,) = found.findings
+    with workshop.store.session(read_only=True) as session:
+        (kept,) = videos.assessments(session, video_sha256=found.sha256, likeness_id=finding.match.likeness)
+        (of_nobody,) = videos.assessments(session, video_sha256=nobody.sha256, likeness_id=None)
+    assert kept.facts is not None
+    assert finding.name not in str(kept.facts)
+    facts = Facts.from_json(kept.facts, name=finding.name)
+    assert assess(facts, workshop.policy) == finding.assessment
+    assert facts.z is not None
+    assert workshop.policy.matching.score(facts.z) == facts.score
+    assert of_nobody.facts is None
 
 
 def test_what_fails_records_nothing_and_is_counted_by_its_code(workshop: Workshop, tmp_path: Path, clips: Path) -> None:
