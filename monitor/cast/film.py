@@ -169,7 +169,8 @@ def _write(path: Path, pictures: Iterator[Picture], *, size: tuple[int, int], ra
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        # Without "cpu-independent" the frame-wise analysis of some processors (AVX-512) differs from run to run.
+        stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
         container.mux(stream.encode(None))

@@ -100,8 +100,9 @@ def test_an_interruption_says_how_many_were_confirmed_and_again_is_safe(topic: s
     assert process.stdout is not None
     first = process.stdout.readline()  # the first batch was confirmed
     process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()  # here, because `communicate` would leave out what this reader holds already
     ran = finished(process)
-    confirmed = [json.loads(line)["id"] for line in [first, *ran.out.splitlines()]]
+    confirmed = [json.loads(line)["id"] for line in [first, *rest.splitlines()]]
     assert ran.status == 130
     assert f" of {wanted} posts were confirmed. Submit all of them again" in ran.err
     assert int(ran.err.split(" of ")[0].split()[-1]) >= len(confirmed) > 0  # the batch being printed was confirmed as well
