@@ -94,6 +94,8 @@ def register(workshop: Workshop, members: Sequence[Member]) -> None:
                 session, member.name, deceased_on=member.deceased_on, holder=member.holder, territory="worldwide", actor=_ACTOR, now=now
             )
             if member is LICENSED and member.licensee is not None:
-                consents.grant(session, likeness.id, member.licensee, valid_from=now, note="advertising, 2 years", actor=_ACTOR, now=now)
+                consents.grant(
+                    session, likeness.id, account=member.licensee, valid_from=now, note="advertising, 2 years", actor=_ACTOR, now=now
+                )
             for item in prepared:
                 workshop.enrolment.keep(session, likeness.id, item, actor=_ACTOR)

@@ -38,6 +38,7 @@ from monitor.provenance.check import check
 from monitor.provenance.trust import TrustLists
 from monitor.registry import consents, likenesses
 from monitor.registry.likenesses import Likeness
+from monitor.registry.scope import Use
 from monitor.result import Finding, Posted, ScanResult, Still, Versions, clock_text
 from monitor.review import cases
 from monitor.store import Store
@@ -151,7 +152,8 @@ class Pipeline:
             for found in matches:
                 if (likeness := known.get(found.likeness)) is None:
                     continue  # removed since the search
-                consent = consents.covering(session, likeness.id, account=posted.account, platform=posted.platform, at=at)
+                use = Use(at, posted.platform, posted.purpose, posted.territory)
+                licence = consents.covering(session, likeness.id, use, account=posted.account, certificate=None)
                 facts = Facts(
                     name=likeness.name,
                     deceased_on=likeness.deceased_on,
@@ -165,7 +167,8 @@ class Pipeline:
                     signer=fingerprint.provenance.signer,
                     trust_list=fingerprint.provenance.trust_list,
                     account=posted.account,
-                    consent=None if consent is None else f"consent {consent.id[:8]}",
+                    consent=None if licence.consent is None else f"consent {licence.consent[:8]}",
+                    breach=licence.breach,
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, self.policy)))
         return tuple(findings)

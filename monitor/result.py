@@ -16,7 +16,10 @@ from monitor.provenance.types import Provenance
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One upload on one platform. `id` is its identity: the same id again is the same post, never a second one."""
+    """One upload on one platform. `id` is its identity: the same id again is the same post, never a second one.
+
+    `purpose` is what it is for and `territory` where it is shown (`monitor.registry.scope`): consents may be limited to either.
+    """
 
     source: str
     id: str
@@ -25,6 +28,8 @@ class Posted:
     posted_at: datetime | None = None
     caption: str | None = None
     views: int | None = None
+    purpose: str | None = None
+    territory: str | None = None
 
     @classmethod
     def of(cls, source: str, **known: Any) -> Posted:

@@ -46,6 +46,8 @@ class Post(Base):
     posted_at: Mapped[datetime | None]
     caption: Mapped[str | None]
     views: Mapped[int | None] = mapped_column(BigInteger)
+    purpose: Mapped[str | None]
+    territory: Mapped[str | None]
     received_at: Mapped[datetime]
 
 
@@ -103,6 +105,8 @@ def record_post(
     posted_at: datetime | None = None,
     caption: str | None = None,
     views: int | None = None,
+    purpose: str | None = None,
+    territory: str | None = None,
     now: datetime,
 ) -> tuple[Post, bool]:
     """Add the post of a recorded video; say whether it is new. A post known by its id is left as it was.
@@ -120,6 +124,8 @@ def record_post(
         posted_at=posted_at,
         caption=caption,
         views=views,
+        purpose=purpose,
+        territory=territory,
         received_at=now,
     )
     post = session.get_one(Post, id)

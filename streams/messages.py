@@ -60,6 +60,7 @@ def _encodable(value: Any) -> Any:
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:~-]{1,200}$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=r"^[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_NO_NUL)]
+Territory = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}|001)$")]
 Instant = Annotated[AwareDatetime, Strict(False), BeforeValidator(_rfc_3339), AfterValidator(_in_utc)]
 Base64 = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
 
@@ -91,6 +92,8 @@ class VideoPosted(Message):
     posted_at: Instant | None = None
     caption: Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)] | None = None
     views: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    purpose: Name | None = None
+    territory: Territory | None = None
 
 
 class CaseChanged(Message):

@@ -47,6 +47,8 @@ class VideoHandler:
             posted_at=message.posted_at,
             caption=message.caption,
             views=message.views,
+            purpose=message.purpose,
+            territory=message.territory,
         )
         if not self._scanner.has_scanned(posted):
             self._scanner.scan(posted)

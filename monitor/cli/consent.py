@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 from rich.markup import escape
 from rich.table import Table
 
 from monitor import settings
 from monitor.cli.output import out, print_json
+from monitor.errors import RequestRefused
 from monitor.registry import consents, likenesses
+from monitor.registry.consents import Consent
+from monitor.registry.scope import USES
 from monitor.workshop import Workshop
 
 app = typer.Typer(help="Licences that rights holders granted to accounts.", no_args_is_help=True)
@@ -21,28 +27,40 @@ _ACTOR = "command line"
 @app.command()
 def grant(
     likeness: Annotated[str, typer.Argument(help="Name or id of the likeness.")],
-    account: Annotated[str, typer.Argument(help="The licensee's account.")],
-    platform: Annotated[str | None, typer.Option(help="Only on this platform.")] = None,
+    account: Annotated[str | None, typer.Argument(help="The licensee's account.")] = None,
+    certificate: Annotated[
+        str | None,
+        typer.Option(metavar="SHA256|FILE", help="Or whoever signs with this certificate: its SHA-256, or a file that holds it."),
+    ] = None,
+    platform: Annotated[list[str] | None, typer.Option(help="Only on this platform; may be repeated.")] = None,
+    use: Annotated[list[str] | None, typer.Option(help=f"Only for this use; may be repeated. Words: {', '.join(USES)}.")] = None,
+    territory: Annotated[list[str] | None, typer.Option(help="Only in this country (ISO 3166-1, such as DE); may be repeated.")] = None,
     since: Annotated[datetime | None, typer.Option("--from", help="First moment (UTC); default now.")] = None,
     until: Annotated[datetime | None, typer.Option(help="End, not included (UTC); default open.")] = None,
     note: Annotated[str | None, typer.Option(help="What was agreed.")] = None,
 ) -> None:
-    """Allow an account to use a likeness; its posts are cleared from then on."""
+    """Allow a licensee to use a likeness; posts inside the terms are cleared from then on.
+
+    What a consent limits and a post does not state is outside: such posts are assessed, with the limit as a reason.
+    """
     now = datetime.now(UTC)
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
         found = likenesses.get_likeness(session, likeness)
         consent = consents.grant(
             session,
             found.id,
-            account,
-            platform=platform,
+            account=account,
+            certificate=None if certificate is None else _fingerprint(certificate),
+            platforms=platform or (),
+            uses=use or (),
+            territories=territory or (),
             valid_from=_utc(since) or now,
             valid_until=_utc(until),
             note=note,
             actor=_ACTOR,
             now=now,
         )
-        out.print(f"Consent {consent.id}: {escape(account)} may use {escape(found.name)}.")
+        out.print(f"Consent {consent.id}: {escape(consent.licensee)} may use {escape(found.name)}{escape(_limits(consent))}.")
 
 
 @app.command()
@@ -50,7 +68,7 @@ def revoke(consent: Annotated[str, typer.Argument(help="Id of the consent, as `l
     """End a consent at once."""
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
         ended = consents.revoke(session, consent, actor=_ACTOR, now=datetime.now(UTC))
-        out.print(f"Consent {ended.id} is revoked; posts of {escape(ended.account)} are assessed without it from now on.")
+        out.print(f"Consent {ended.id} is revoked; posts of {escape(ended.licensee)} are assessed without it from now on.")
 
 
 @app.command("list")
@@ -63,13 +81,16 @@ def list_(
         chosen = likenesses.get_likeness(session, likeness).id if likeness else None
         found = consents.list_consents(session, likeness_id=chosen)
         names = likenesses.names(session, {consent.likeness_id for consent in found})
-        table = Table("Id", "Likeness", "Account", "Platform", "From", "Until", "State", box=None, pad_edge=False)
+        table = Table("Id", "Likeness", "Licensee", "Limits", "From", "Until", "State", box=None, pad_edge=False)
         for consent in found:
             row = {
                 "id": consent.id,
                 "likeness": names[consent.likeness_id],
                 "account": consent.account,
-                "platform": consent.platform,
+                "certificate": consent.certificate,
+                "platforms": consent.platforms,
+                "uses": consent.uses,
+                "territories": consent.territories,
                 "from": consent.valid_from.isoformat(timespec="seconds"),
                 "until": consent.valid_until.isoformat(timespec="seconds") if consent.valid_until else None,
                 "revoked": consent.revoked_at.isoformat(timespec="seconds") if consent.revoked_at else None,
@@ -77,10 +98,26 @@ def list_(
             if json:
                 print_json(row)
             state = "revoked" if consent.revoked_at else "granted"
-            cells = [row["id"], row["likeness"], row["account"], row["platform"] or "any", row["from"], row["until"] or "open", state]
+            limits = _limits(consent).lstrip(", ") or "none"
+            cells = [row["id"], row["likeness"], consent.licensee, limits, row["from"], row["until"] or "open", state]
             table.add_row(*(escape(str(cell)) for cell in cells))
         if not json:
             out.print(table if table.row_count else "No consent was granted.")
+
+
+def _limits(consent: Consent) -> str:
+    limits = {"on": consent.platforms, "for": consent.uses, "in": consent.territories}
+    return "".join(f", {word} {' or '.join(allowed)}" for word, allowed in limits.items() if allowed)
+
+
+def _fingerprint(text: str) -> str:
+    """The SHA-256 of the first certificate in a file of that name; else the text itself, which `grant` judges."""
+    if not (file := Path(text)).is_file():
+        return text
+    try:
+        return load_pem_x509_certificate(file.read_bytes()).fingerprint(SHA256()).hex()
+    except (OSError, ValueError) as error:
+        raise RequestRefused(file, f"holds no certificate in PEM ({error})", "Give the licensee's signing certificate") from error
 
 
 def _utc(moment: datetime | None) -> datetime | None:

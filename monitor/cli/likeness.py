@@ -96,7 +96,7 @@ def show(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
             out.print(f"  reference {reference.id[:8]}  {escape(reference.source)}  added {reference.created_at:%Y-%m-%d}")
         for consent in consents.list_consents(session, likeness_id=likeness.id):
             term = "revoked" if consent.revoked_at else f"until {consent.valid_until:%Y-%m-%d}" if consent.valid_until else "open-ended"
-            out.print(f"  consent {consent.id[:8]}  {escape(consent.account)}  {term}")
+            out.print(f"  consent {consent.id[:8]}  {escape(consent.licensee)}  {term}")
 
 
 @app.command()

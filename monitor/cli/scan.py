@@ -38,6 +38,8 @@ def scan(
     platform: Annotated[str | None, typer.Option(help="The platform they were posted on.")] = None,
     posted_at: Annotated[datetime | None, typer.Option(help="When they were posted (UTC).")] = None,
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="What they are for; consents may be limited to it.")] = None,
+    territory: Annotated[str | None, typer.Option(help="The country they are shown in (ISO 3166-1); 001 for everywhere.")] = None,
 ) -> None:
     """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
 
@@ -46,7 +48,15 @@ def scan(
     when = posted_at.replace(tzinfo=UTC) if posted_at else None
     with Workshop(settings.load()) as workshop:
         found, refused = _expand(sources)
-        posts = [Posted.of(source, account=account, platform=platform, posted_at=when, caption=caption) for source in found]
+        known = {
+            "account": account,
+            "platform": platform,
+            "posted_at": when,
+            "caption": caption,
+            "purpose": purpose,
+            "territory": territory,
+        }
+        posts = [Posted.of(source, **known) for source in found]
         workers, keep_stills = workshop.settings.decode_workers, report is not None
         scanned = scan_all(workshop.pipeline, posts, workers=workers, keep_stills=keep_stills) if posts else ()
         reported: list[Outcome] = []  # with their pictures, so only where they are wanted

@@ -40,6 +40,8 @@ def submit(
     ] = None,
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
     views: Annotated[int | None, typer.Option(min=0, help="How often they were seen.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="What they are for; consents may be limited to it.")] = None,
+    territory: Annotated[str | None, typer.Option(help="The country they are shown in (ISO 3166-1); 001 for everywhere.")] = None,
     id_: Annotated[
         str | None, typer.Option("--id", help="The post's identity, with one URI alone; default: from platform and URI.")
     ] = None,
@@ -63,7 +65,16 @@ def submit(
         require_brokers(configured)
     if posted_at is not None and posted_at.tzinfo is None:
         posted_at = posted_at.replace(tzinfo=UTC)
-    options = {"platform": platform, "account": account, "posted_at": posted_at, "caption": caption, "views": views, "id": id_}
+    options = {
+        "platform": platform,
+        "account": account,
+        "posted_at": posted_at,
+        "caption": caption,
+        "views": views,
+        "purpose": purpose,
+        "territory": territory,
+        "id": id_,
+    }
     known = {name: value for name, value in options.items() if value is not None}
     faults = Faults()
     with Posts() as posts:

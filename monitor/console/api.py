@@ -90,6 +90,8 @@ class PostOut(BaseModel):
     posted_at: datetime | None
     caption: str | None
     views: int | None
+    purpose: str | None
+    territory: str | None
 
 
 class VerdictOut(BaseModel):

@@ -1,55 +1,99 @@
-"""Consents: the licences a rights holder granted to accounts, each with a window, any of which can be withdrawn at once."""
+"""Consents: the licences a rights holder granted, to an account or to whoever signs with a certificate.
+
+Each has its window and, where the holder wants, its platforms, uses and territories (`monitor.registry.scope` judges them), and
+any can be withdrawn at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import ForeignKey, Index, or_, select
+from sqlalchemy import JSON, ForeignKey, Index, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor import audit
 from monitor.errors import NotFound, RequestRefused
+from monitor.registry.scope import WORLD, Coverage, Use, coverage
 from monitor.store import Base, locked
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TERRITORY = re.compile(rf"[A-Z]{{2}}|{WORLD}")
 
 
 class Consent(Base):
-    """`account` may use the likeness on `platform` (None: any) from `valid_from` until just before `valid_until` (None: no end)."""
+    """The licensee (`account`, `certificate`, or whichever of both is met) may use the likeness within the terms. None: no limit.
+
+    `certificate` is the SHA-256 of the licensee's signing certificate (DER), in hexadecimal.
+    """
 
     __tablename__ = "consents"
-    __table_args__ = (Index(None, "likeness_id", "account"),)
+    __table_args__ = (Index(None, "likeness_id", "account"), Index(None, "likeness_id", "certificate"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     likeness_id: Mapped[str] = mapped_column(ForeignKey("likenesses.id"))
-    account: Mapped[str]
-    platform: Mapped[str | None]
+    account: Mapped[str | None]
+    certificate: Mapped[str | None]
+    platforms: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    uses: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    territories: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     valid_from: Mapped[datetime]
     valid_until: Mapped[datetime | None]
     granted_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     note: Mapped[str | None]
 
+    @property
+    def licensee(self) -> str:
+        """Who may use the likeness, as people read it."""
+        certified = f"the certificate {self.certificate[:16]}…" if self.certificate else None
+        return " or ".join(filter(None, (self.account, certified)))
+
 
 def grant(
     session: Session,
     likeness_id: str,
-    account: str,
     *,
-    platform: str | None = None,
+    account: str | None = None,
+    certificate: str | None = None,
+    platforms: Sequence[str] = (),
+    uses: Sequence[str] = (),
+    territories: Sequence[str] = (),
     valid_from: datetime,
     valid_until: datetime | None = None,
     note: str | None = None,
     actor: str,
     now: datetime,
 ) -> Consent:
-    """Grant a consent. Raises `RequestRefused` for an empty account, or a window that ends before it starts."""
-    account = account.strip()
-    if not account:
-        raise RequestRefused("The consent", "names no account", "Give the account exactly as the platform writes it")
+    """Grant a consent; empty `platforms`, `uses` or `territories` are without limit.
+
+    Raises `RequestRefused` where nobody is named, for a certificate that is no SHA-256, a territory that is no country's code, and a
+    window that ends before it starts.
+    """
+    account = (account or "").strip() or None
+    subject = f"The consent for {account or certificate or 'nobody'}"
+    if account is None and certificate is None:
+        raise RequestRefused(
+            "The consent", "names no licensee", "Give an account exactly as the platform writes it, or a certificate's SHA-256"
+        )
+    if certificate is not None and not _SHA256.fullmatch(certificate := certificate.replace(":", "").lower()):
+        raise RequestRefused(
+            subject,
+            "names a certificate by what is no SHA-256",
+            "Give 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints",
+        )
+    places = [territory.upper() for territory in territories]
+    if wrong := [place for place in places if not _TERRITORY.fullmatch(place)]:
+        raise RequestRefused(
+            subject,
+            f"names the territory {wrong[0]!r}, which is no code of a country",
+            f"Give two letters of ISO 3166-1, such as DE, or {WORLD} for the world",
+        )
     if valid_until is not None and valid_until <= valid_from:
         raise RequestRefused(
-            f"The consent for {account}",
+            subject,
             f"would end ({valid_until.isoformat()}) before it starts ({valid_from.isoformat()})",
             "Give an end after the start, or no end",
         )
@@ -57,7 +101,10 @@ def grant(
         id=uuid4().hex,
         likeness_id=likeness_id,
         account=account,
-        platform=platform,
+        certificate=certificate,
+        platforms=list(platforms) or None,
+        uses=list(uses) or None,
+        territories=places or None,
         valid_from=valid_from,
         valid_until=valid_until,
         granted_at=now,
@@ -68,7 +115,10 @@ def grant(
     session.flush()
     detail = {
         "account": account,
-        "platform": platform,
+        "certificate": certificate,
+        "platforms": consent.platforms,
+        "uses": consent.uses,
+        "territories": consent.territories,
         "valid_from": valid_from.isoformat(),
         "valid_until": valid_until.isoformat() if valid_until else None,
     }
@@ -83,7 +133,14 @@ def revoke(session: Session, consent_id: str, *, actor: str, now: datetime) -> C
         raise NotFound(f"Consent {consent_id}", "does not exist", "`sosie consent list` shows all")
     if consent.revoked_at is None:
         consent.revoked_at = now
-        _audit(session, consent, "consent.revoked", actor=actor, now=now, detail={"account": consent.account})
+        _audit(
+            session,
+            consent,
+            "consent.revoked",
+            actor=actor,
+            now=now,
+            detail={"account": consent.account, "certificate": consent.certificate},
+        )
     return consent
 
 
@@ -93,27 +150,18 @@ def list_consents(session: Session, *, likeness_id: str | None = None) -> list[C
     return list(session.scalars(query if likeness_id is None else query.filter_by(likeness_id=likeness_id)))
 
 
-def covering(session: Session, likeness_id: str, *, account: str | None, platform: str | None, at: datetime) -> Consent | None:
-    """The consent that allows `account` to post the likeness on `platform` at the time `at`, or None.
+def covering(session: Session, likeness_id: str, use: Use, *, account: str | None, certificate: str | None) -> Coverage:
+    """Whether a consent allows this use to this account, or to whoever signed with this certificate; if none does, why.
 
-    A revoked consent covers nothing, not even a post from before it was revoked: the time of a post is the poster's word.
-    A post of unknown account has no consent; one of unknown platform only a consent for any platform.
+    A post of unknown account that nobody signed has no consent. The caller gives only a certificate whose signature holds.
     """
-    if account is None:
-        return None
-    query = (
-        select(Consent)
-        .where(
-            Consent.likeness_id == likeness_id,
-            Consent.account == account.strip(),
-            or_(Consent.platform.is_(None), Consent.platform == platform),
-            Consent.revoked_at.is_(None),
-            Consent.valid_from <= at,
-            or_(Consent.valid_until.is_(None), Consent.valid_until > at),
-        )
-        .order_by(Consent.granted_at, Consent.id)
-    )
-    return session.scalars(query.limit(1)).one_or_none()
+    licensees = [
+        column == value for column, value in ((Consent.account, (account or "").strip()), (Consent.certificate, certificate)) if value
+    ]
+    if not licensees:
+        return Coverage()
+    query = select(Consent).where(Consent.likeness_id == likeness_id, or_(*licensees)).order_by(Consent.granted_at, Consent.id)
+    return coverage(session.scalars(query), use)
 
 
 def end_all(session: Session, likeness_id: str, *, now: datetime) -> int:

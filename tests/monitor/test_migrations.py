@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from monitor import schema, videos
+from monitor.registry import consents
+from monitor.registry.scope import Use
 from monitor.review import cases, queue, verdicts
 from monitor.review.outbox import CaseEvent
 from monitor.store import Store
@@ -31,7 +33,7 @@ RELEASES: Mapping[str, list[tuple[str, dict[str, Any]]]] = {
         ("references", {"id": "r1", "likeness_id": "l1", "picture_sha256": "1" * 64, "file": "f", "source": "s",
                         "face_box": [0.1, 0.2, 0.3, 0.4], "created_at": NOW}),
         ("reference_vectors", {"reference_id": "r1", "space_id": "s1", "position": 0, "vector": b"\x00\x01\xff"}),
-        ("consents", {"id": "c1", "likeness_id": "l1", "account": "@a", "platform": None, "valid_from": NOW, "valid_until": None,
+        ("consents", {"id": "c1", "likeness_id": "l1", "account": "@a", "platform": "clips", "valid_from": NOW, "valid_until": None,
                       "granted_at": NOW, "revoked_at": None, "note": "n"}),
         *[("videos", {"sha256": sha256, "size_bytes": 2**40, "duration_s": 1.5, "truncated_at_s": None, "provenance": {"state": "absent"},
                       "first_seen_at": NOW}) for sha256 in (VIDEO, OTHER)],
@@ -51,6 +53,10 @@ RELEASES: Mapping[str, list[tuple[str, dict[str, Any]]]] = {
                           "detail": {"verdict": "deepfake"}}),
     ],
 }  # fmt: skip
+
+
+GONE = {("consents", "platform")}
+"""Columns that hold their data elsewhere today; a test of its own says where."""
 
 
 @pytest.fixture(params=sorted(RELEASES))
@@ -115,7 +121,8 @@ def migrated(engine: Engine, release: str, empty_database_url: str) -> Iterator[
     store.migrate()
     after = held(engine)
     for table, rows in before.items():
-        assert [{name: row[name] for name in old} for row, old in zip(after[table], rows, strict=True)] == rows, table
+        kept = [{name: value for name, value in row.items() if (table, name) not in GONE} for row in rows]
+        assert [{name: row[name] for name in old} for row, old in zip(after[table], kept, strict=True)] == kept, table
     yield store
     store.close()
 
@@ -128,6 +135,16 @@ def test_every_row_is_there_unchanged_and_the_schema_is_todays(migrated: Store) 
             "decided": ("decided", 0),
         }
         assert session.scalars(select(CaseEvent)).all() == [], "no history is invented"
+
+
+def test_a_consent_for_one_platform_is_one_for_a_list_of_one(migrated: Store) -> None:
+    with migrated.session(read_only=True) as session:
+        (consent,) = consents.list_consents(session)
+        assert (consent.account, consent.certificate, consent.platforms, consent.uses) == ("@a", None, ["clips"], None)
+        covered = [
+            consents.covering(session, "l1", Use(NOW, platform), account="@a", certificate=None).consent for platform in ("clips", "reels")
+        ]
+        assert covered == ["c1", None]
 
 
 def test_cases_of_before_are_joined_decided_and_reopened_and_counted_from_one(migrated: Store) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from monitor.cast.credentials import Studio
 from tests.monitor.household import SINGER, rows, sosie
 
 
@@ -17,12 +20,16 @@ def granted(*options: str) -> str:
 
 
 def test_a_grant_is_listed_in_full_and_a_revocation_stays_in_the_list(furnished: Path) -> None:
-    consent = granted("--platform", "demo", "--from", "2026-01-01", "--until", "2027-01-01", "--note", "the tour")
+    terms = ("--platform", "demo", "--platform", "clips", "--use", "tribute", "--territory", "de")
+    consent = granted(*terms, "--from", "2026-01-01", "--until", "2027-01-01", "--note", "the tour")
     expected = {
         "id": consent,
         "likeness": SINGER.name,
         "account": "@tribute",
-        "platform": "demo",
+        "certificate": None,
+        "platforms": ["demo", "clips"],
+        "uses": ["tribute"],
+        "territories": ["DE"],
         "from": "2026-01-01T00:00:00+00:00",
         "until": "2027-01-01T00:00:00+00:00",
         "revoked": None,
@@ -89,6 +96,44 @@ def test_a_consent_for_one_platform_clears_no_other(furnished: Path, clips: Path
     )
     assert not on_demo["assessment"]["flagged"]
     assert elsewhere["assessment"]["flagged"]
+
+
+def test_a_use_beyond_the_terms_is_a_reason_of_its_own_and_one_inside_names_the_consent(furnished: Path, clips: Path) -> None:
+    consent = granted("--use", "tribute", "--territory", "DE")
+
+    def scanned(*options: str) -> dict[str, str]:
+        (found,) = sosie("scan", clips / "singer.mp4", "--account", "@tribute", "--json", *options).objects
+        return {reason["code"]: reason["text"] for reason in found["assessment"]["reasons"]}
+
+    inside = scanned("--purpose", "tribute", "--territory", "DE")
+    assert inside["consent"] == f"The rights holder licensed the account @tribute (consent {consent[:8]})."
+    beyond = scanned("--purpose", "advertising", "--territory", "DE")
+    assert beyond["consent_exceeded"] == (
+        "A consent was granted to @tribute, but does not cover this: it is limited to the uses tribute, and this is advertising."
+    )
+    assert "and where the post is shown is not known" in scanned("--purpose", "tribute")["consent_exceeded"]
+
+
+def test_a_certificate_is_named_by_its_file_or_its_digest(furnished: Path, tmp_path: Path) -> None:
+    certificate = Studio("A Studio").certificate
+    file = tmp_path / "studio.pem"
+    file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    ran = sosie("consent", "grant", SINGER.name, "--certificate", file)
+    assert ran.status == 0, ran.err
+    (found,) = sosie("consent", "list", SINGER.name, "--json").objects
+    digest = certificate.fingerprint(SHA256()).hex()
+    assert (found["account"], found["certificate"]) == (None, digest)
+    again = sosie("consent", "grant", SINGER.name, "--certificate", digest)
+    assert f"the certificate {digest[:16]}… may use" in again.out
+    file.write_text("nothing")
+    for wrong, reason in (
+        (("--certificate", file), "holds no certificate in PEM"),
+        (("--certificate", "nowhere.pem"), "no SHA-256"),
+        ((), "names no licensee"),
+    ):
+        ran = sosie("consent", "grant", SINGER.name, *wrong)
+        assert ran.status == 1
+        assert reason in ran.err
 
 
 def test_a_window_that_ends_before_it_starts_is_refused(furnished: Path) -> None:

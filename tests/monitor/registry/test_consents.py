@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,13 @@ from monitor import audit
 from monitor.errors import NotFound, RequestRefused
 from monitor.registry.consents import Consent, covering, grant, list_consents, revoke
 from monitor.registry.likenesses import add_likeness
+from monitor.registry.scope import Coverage, Use
 from monitor.store import Store
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = START + timedelta(days=30)
 TICK = timedelta(microseconds=1)
+CERTIFICATE = "ab" * 32
 
 
 @pytest.fixture
@@ -23,14 +27,39 @@ def likeness_id(store: Store) -> str:
         return add_likeness(session, "Mira", actor="test", now=START)[0].id
 
 
-def give(store: Store, likeness_id: str, account: str = "@studio", platform: str | None = None, until: datetime | None = END) -> Consent:
+def give(
+    store: Store,
+    likeness_id: str,
+    account: str | None = "@studio",
+    platforms: Sequence[str] = (),
+    until: datetime | None = END,
+    **terms: Any,
+) -> Consent:
     with store.session() as session:
-        return grant(session, likeness_id, account, platform=platform, valid_from=START, valid_until=until, actor="test", now=START)
+        return grant(
+            session,
+            likeness_id,
+            account=account,
+            platforms=platforms,
+            valid_from=START,
+            valid_until=until,
+            actor="test",
+            now=START,
+            **terms,
+        )
 
 
-def covers(store: Store, likeness_id: str, at: datetime, account: str | None = "@studio", platform: str | None = "clips") -> bool:
+def covers(
+    store: Store,
+    likeness_id: str,
+    at: datetime,
+    account: str | None = "@studio",
+    platform: str | None = "clips",
+    certificate: str | None = None,
+) -> bool:
     with store.session(read_only=True) as session:
-        return covering(session, likeness_id, account=account, platform=platform, at=at) is not None
+        found = covering(session, likeness_id, Use(at, platform), account=account, certificate=certificate)
+        return found.consent is not None
 
 
 def test_the_window_includes_its_start_and_not_its_end(store: Store, likeness_id: str) -> None:
@@ -45,10 +74,10 @@ def test_a_window_without_end_stays_open(store: Store, likeness_id: str) -> None
 
 @pytest.mark.parametrize(
     ("granted_for", "posted_on", "covered"),
-    [(None, "clips", True), (None, None, True), ("clips", "clips", True), ("clips", "reels", False), ("clips", None, False)],
+    [((), "clips", True), ((), None, True), (["a", "clips"], "clips", True), (["clips"], "reels", False), (["clips"], None, False)],
 )
-def test_platforms(store: Store, likeness_id: str, granted_for: str | None, posted_on: str | None, covered: bool) -> None:
-    give(store, likeness_id, platform=granted_for)
+def test_platforms(store: Store, likeness_id: str, granted_for: Sequence[str], posted_on: str | None, covered: bool) -> None:
+    give(store, likeness_id, platforms=granted_for)
     assert covers(store, likeness_id, START, platform=posted_on) is covered
 
 
@@ -92,9 +121,47 @@ def test_a_window_that_ends_before_it_starts_is_refused(store: Store, likeness_i
         give(store, likeness_id, until=until)
 
 
-def test_an_empty_account_is_refused(store: Store, likeness_id: str) -> None:
-    with pytest.raises(RequestRefused, match="names no account"):
-        give(store, likeness_id, account="  ")
+@pytest.mark.parametrize("account", ["  ", None])
+def test_a_consent_for_nobody_is_refused(store: Store, likeness_id: str, account: str | None) -> None:
+    with pytest.raises(RequestRefused, match="names no licensee"):
+        give(store, likeness_id, account=account)
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"certificate": "ab" * 31}, "no SHA-256"),
+        ({"certificate": "me.pem"}, "no SHA-256"),
+        ({"territories": ["Germany"]}, "'GERMANY', which is no code of a country"),
+    ],
+)
+def test_terms_that_nothing_could_meet_are_refused(store: Store, likeness_id: str, terms: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RequestRefused, match=reason):
+        give(store, likeness_id, **terms)
+
+
+def test_a_licensee_may_be_an_account_a_certificate_or_either(store: Store, likeness_id: str) -> None:
+    give(store, likeness_id, account=None, certificate="AB:" * 31 + "AB")
+    assert covers(store, likeness_id, START, account=None, certificate=CERTIFICATE)
+    assert covers(store, likeness_id, START, account="@anybody", certificate=CERTIFICATE)
+    assert not covers(store, likeness_id, START, account="@anybody", certificate="cd" * 32)
+    assert not covers(store, likeness_id, START, account=None)
+    give(store, likeness_id, account="@studio", certificate="cd" * 32)
+    assert covers(store, likeness_id, START, account="@studio")
+    assert covers(store, likeness_id, START, account="@anybody", certificate="cd" * 32)
+
+
+def test_the_reason_is_told_where_a_licensee_goes_beyond_the_terms_and_none_where_nobody_holds_a_consent(
+    store: Store, likeness_id: str
+) -> None:
+    give(store, likeness_id, platforms=["clips"], uses=["tribute"], territories=["de"])
+    with store.session(read_only=True) as session:
+        inside = covering(session, likeness_id, Use(START, "clips", "tribute", "DE"), account="@studio", certificate=None)
+        beyond = covering(session, likeness_id, Use(START, "clips", "advertising", "DE"), account="@studio", certificate=None)
+        other = covering(session, likeness_id, Use(START, "clips", "advertising", "DE"), account="@other", certificate=None)
+    assert inside.consent is not None
+    assert beyond == Coverage(breach="it is limited to the uses tribute, and this is advertising")
+    assert other == Coverage()
 
 
 def test_revoking_what_does_not_exist_is_not_found(store: Store) -> None:

@@ -13,6 +13,7 @@ from monitor import audit
 from monitor.errors import NotFound, RequestRefused
 from monitor.registry import consents, references
 from monitor.registry.likenesses import Likeness, add_likeness, get_likeness, list_likenesses, names, remove_likeness
+from monitor.registry.scope import Use
 from monitor.store import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -81,14 +82,14 @@ def test_removing_takes_references_vectors_and_consents_and_keeps_the_name_for_c
                 session, owner.id, picture_sha256=sha, file=file, source="s", face_box=(0, 0, 1, 1), actor="test", now=NOW
             )
             references.put_vectors(session, reference.id, SPACE, np.eye(2, dtype=np.float32)[:1])
-        consents.grant(session, likeness.id, "@studio", valid_from=NOW, actor="test", now=NOW)
+        consents.grant(session, likeness.id, account="@studio", valid_from=NOW, actor="test", now=NOW)
         before = references.generation(session)
     with store.session() as session:
         assert remove_likeness(session, likeness.id, actor="test", now=NOW) == ("own.png",)
     with store.session(read_only=True) as session:
         assert references.generation(session) > before
         assert [owner for _, owner, _ in references.vectors(session, SPACE.id)] == [other.id]
-        assert consents.covering(session, likeness.id, account="@studio", platform=None, at=NOW) is None
+        assert consents.covering(session, likeness.id, Use(NOW), account="@studio", certificate=None).consent is None
         assert [found.id for found in list_likenesses(session)] == [other.id]
         assert len(list_likenesses(session, include_removed=True)) == 2
         assert names(session, [likeness.id, "unknown"]) == {likeness.id: "Mira"}
