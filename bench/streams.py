@@ -25,6 +25,9 @@ from statistics import median, quantiles
 from typing import Any
 from uuid import uuid4
 
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import NoError
+
 from bench import machine
 from monitor import demo, settings
 from monitor.cast.film import film
@@ -32,9 +35,10 @@ from monitor.cast.roster import LICENSED, MOURNED, STRANGERS
 from monitor.settings import Settings
 from monitor.workshop import Workshop
 from streams.admin import create_topics
+from streams.connection import connected
 from streams.messages import VideoPosted
 from streams.publisher import Publisher, Record
-from streams.topics import VIDEOS
+from streams.topics import VIDEOS, worker_group
 from tests.kafka import running_broker
 
 SHORT_S = 2.0
@@ -178,16 +182,14 @@ def rates(bench: Bench, events: int, repeats: int) -> dict[str, list[float]]:
     return found
 
 
-def _rewind(configured: Any) -> None:
-    from kafka import KafkaAdminClient, TopicPartition
-
-    from streams.connection import connected
-    from streams.topics import worker_group
-
+def _rewind(configured: Settings) -> None:
+    topic = VIDEOS.name(configured.kafka_prefix)
     with closing(connected(KafkaAdminClient, configured)) as admin:
-        places = {TopicPartition(VIDEOS.name(configured.kafka_prefix), partition): 0 for partition in range(3)}
         for group in (worker_group(configured.kafka_prefix), f"{configured.kafka_prefix}.plain"):
-            admin.reset_group_offsets(group, places)
+            wanted = {TopicPartition(topic, partition): 0 for partition in range(3)}  # anew for each: the client empties it
+            done = admin.reset_group_offsets(group, wanted)
+            if len(done) != 3 or any(each["error"] is not NoError for each in done.values()):
+                raise RuntimeError(f"{group} was not rewound: {done}")
 
 
 def latency(bench: Bench, count: int) -> tuple[float, float]:
