@@ -22,10 +22,12 @@ from indexes.background import Background
 from indexes.errors import IndexCorrupt, SpaceMismatch
 from indexes.likeness import LikenessIndex
 from indexes.space import Space
-from monitor.files import storage_errors
+from monitor.files import storage_errors, write_atomically
 from monitor.metrics import Metrics
 from monitor.registry import references
 from monitor.store import Store
+
+_JOINED = "joined"  # under the root of the indexes: which versions of each space a common version stands for
 
 
 class Gallery:
@@ -49,6 +51,24 @@ class Gallery:
                 self._indexes = tuple(self._updated(i) for i in range(len(self._spaces)))
                 self._version = self._published(self._indexes)
             return self._indexes, self._version
+
+    def at(self, version: str) -> tuple[LikenessIndex, ...] | None:
+        """The indexes as they were at a version that `current` named, or None: not kept any more.
+
+        Raises `IndexCorrupt`, and `SpaceMismatch` where another model made them.
+        """
+        with self._lock:
+            if self._indexes is not None and version == self._version:
+                return self._indexes
+        joined = self._root / _JOINED / version
+        try:
+            versions = joined.read_text().split() if len(self._spaces) > 1 else [version]
+        except FileNotFoundError:
+            return None
+        roots = [self._root / space.id for space, _ in self._spaces]
+        if len(versions) != len(roots) or not all((root / each).is_dir() for root, each in zip(roots, versions, strict=True)):
+            return None
+        return tuple(LikenessIndex.load(root, each, space) for root, each, (space, _) in zip(roots, versions, self._spaces, strict=True))
 
     def rebuild(self) -> str:
         """Make all indexes anew from the registry's vectors, whatever lies on disk; returns the version."""
@@ -104,7 +124,11 @@ class Gallery:
                 versions.append(index.save(root))
             self._metrics.index_references.labels(index.space.id).set(len(index))
             self._metrics.index_loaded.labels(index.space.id).set(time.time())
-        return versions[0] if len(versions) == 1 else hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
+        if len(versions) == 1:
+            return versions[0]
+        joined = hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
+        write_atomically(self._root / _JOINED / joined, "\n".join(versions).encode())
+        return joined
 
 
 def _discard_damaged(root: Path) -> None:

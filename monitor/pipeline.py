@@ -39,7 +39,7 @@ from monitor.provenance.trust import TrustLists
 from monitor.registry import consents, likenesses
 from monitor.registry.likenesses import Likeness
 from monitor.registry.scope import Use
-from monitor.result import Finding, Posted, ScanResult, Still, Versions, clock_text
+from monitor.result import Finding, Posted, ScanResult, Still, Versions, ranges_text
 from monitor.review import cases
 from monitor.store import Store
 from monitor.vision.frames import SampleOptions, stills
@@ -161,7 +161,7 @@ class Pipeline:
                     z=found.z,
                     frames=found.frames,
                     seconds=found.seconds,
-                    ranges=", ".join(f"{clock_text(start)} to {clock_text(end)}" for start, end in found.ranges),
+                    ranges=ranges_text(found.ranges),
                     state=fingerprint.provenance.state.value,
                     ai=fingerprint.provenance.ai.value,
                     signer=fingerprint.provenance.signer,

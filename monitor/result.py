@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -126,6 +127,11 @@ class ScanResult:
 def error_json(source: str, error: SosieError) -> dict[str, Any]:
     """The line `sosie scan --json` prints for a video that could not be scanned."""
     return {"source": source, "error": {"code": error.code, "text": str(error)}}
+
+
+def ranges_text(ranges: Sequence[tuple[float, float]]) -> str:
+    """Time ranges for people: 0:01.0 to 0:03.5, …"""
+    return ", ".join(f"{clock_text(start)} to {clock_text(end)}" for start, end in ranges)
 
 
 def clock_text(seconds: float) -> str:

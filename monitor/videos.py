@@ -194,3 +194,9 @@ def assessments(session: Session, *, video_sha256: str, likeness_id: str | None)
     """What was concluded about every post of a video against one likeness (or none), newest first."""
     query = select(Assessment).filter_by(video_sha256=video_sha256, likeness_id=likeness_id or NO_LIKENESS)
     return list(session.scalars(query.order_by(Assessment.created_at.desc(), Assessment.id)))
+
+
+def latest_assessments(session: Session, *, posts: Sequence[str] | None = None, limit: int) -> list[Assessment]:
+    """The last `limit` conclusions, of these posts or of all, newest first."""
+    query = select(Assessment) if posts is None else select(Assessment).where(Assessment.post_id.in_(posts))
+    return list(session.scalars(query.order_by(Assessment.created_at.desc(), Assessment.id).limit(limit)))

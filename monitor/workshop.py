@@ -91,6 +91,10 @@ class Workshop:
     def policy(self) -> Policy:
         return load_policy(self.settings.policy)
 
+    def policy_of(self, version: str) -> Policy | None:
+        """The policy that assessments name so, or None: not known here."""
+        return self.policy if self.policy.id == version else None
+
     @cached_property
     def trust(self) -> TrustLists:
         return TrustLists.load(self.settings.trust_anchors, self.settings.trust_config)

@@ -21,6 +21,7 @@ from monitor.cli import (
     model,
     provenance,
     reconcile,
+    repeat,
     scan,
     serve,
     settings,
@@ -54,6 +55,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)
 app.command(name="reconcile")(reconcile.reconcile)
+app.command(name="repeat")(repeat.repeat)
 app.command(name="submit")(submit.submit)
 
 

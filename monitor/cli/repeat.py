@@ -1,0 +1,54 @@
+"""`sosie repeat POST…`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from monitor import settings, videos
+from monitor.cli.output import out, print_json
+from monitor.repetition import Repeater, Repetition
+from monitor.workshop import Workshop
+
+
+def repeat(
+    posts: Annotated[list[str] | None, typer.Argument(metavar="POST…", help="Ids of posts.", show_default=False)] = None,
+    last: Annotated[int, typer.Option(min=1, help="Without posts: so many of the latest assessments.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per assessment and line.")] = False,
+) -> None:
+    """Make stored assessments again, from what they rest on, and compare. Exits with 1 where one says something else.
+
+    The match is made anew while the video's vectors and the index of that version are kept; the weighing always is.
+    """
+    with Workshop(settings.load()) as workshop:
+        with workshop.store.session(read_only=True) as session:
+            kept = videos.latest_assessments(session, posts=posts or None, limit=last)
+        repeater = Repeater(workshop.pipeline, workshop.policy_of)
+        repetitions = [repeater.repeat(each) for each in kept]
+    for each in repetitions:
+        if json:
+            print_json(
+                {
+                    "post": each.post,
+                    "likeness": each.likeness,
+                    "same": each.same,
+                    "anew": list(each.anew),
+                    "why_not": list(each.why_not),
+                    "differences": list(each.differences),
+                }
+            )
+        elif not each.same:
+            out.print(f"[bold red]{'differs' if each.possible else 'cannot be repeated'}[/]  {escape(_told(each))}")
+    if not json:
+        whole = sum(1 for each in repetitions if each.same and "match" in each.anew)
+        same = sum(1 for each in repetitions if each.same)
+        out.print(f"{same} of {len(repetitions)} assessments say the same again; of {whole} the match was made anew as well.")
+    if not all(each.same for each in repetitions):
+        raise typer.Exit(1)
+
+
+def _told(each: Repetition) -> str:
+    about = f"post {each.post}" + (f", likeness {each.likeness[:8]}" if each.likeness else "")
+    return f"{about}: {'; '.join(each.differences or each.why_not)}"
