@@ -19,6 +19,7 @@ from monitor.errors import NotFound
 from monitor.provenance.formats import HEAD_BYTES, hint
 from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, short_path, signals_of, signed_at_of, signer_of
 from monitor.provenance.sentences import explain
+from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import AI, Provenance, Signal, State
 from monitor.provenance.verdict import Finding, judge
@@ -83,6 +84,7 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
         generator=generator_of(store),
         manifests=len(store["manifests"]),
         codes=_codes(findings, results),
+        history=history_of(store),
     )
 
 

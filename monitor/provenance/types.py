@@ -7,9 +7,11 @@ asset signal rubrics of the C2PA conformance programme (fullyGenAIMedia, partlyG
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from monitor.provenance.history import History
 
 __all__ = ["AI", "Provenance", "Signal", "State"]
 
@@ -68,6 +70,7 @@ class Provenance:
     remote_url: str | None = None
     manifests: int = 0
     codes: tuple[str, ...] = ()
+    history: History = field(default_factory=History)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives back an equal object."""
@@ -76,11 +79,12 @@ class Provenance:
             "ai": self.ai.value,
             "signals": [asdict(signal) for signal in self.signals],
             "codes": list(self.codes),
+            "history": self.history.to_json(),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Provenance:
-        """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for anything else."""
+        """The inverse of `to_json`; without `history`, as earlier releases wrote. Raises ValueError, TypeError or KeyError otherwise."""
         return cls(
             **{
                 **value,
@@ -88,5 +92,6 @@ class Provenance:
                 "ai": AI(value["ai"]),
                 "signals": tuple(Signal(**signal) for signal in value["signals"]),
                 "codes": tuple(value["codes"]),
+                "history": History.from_json(value["history"]) if "history" in value else History(),
             }
         )
