@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 HISTORY_BYTES = 128 * 1024
-"""Of one history as JSON, all non-ASCII characters escaped. The other bounds see to it that one manifest never fills it."""
+"""Of one history as JSON, all non-ASCII characters escaped. The bounds below see to it that no manifest fills it alone."""
 
 MANIFESTS = 40
 ACTIONS = 24  # of one manifest

@@ -142,8 +142,9 @@ def ingredient_words(ingredient: Ingredient) -> str:
 
 
 def recorded_words(ingredient: Ingredient) -> str | None:
-    """What the signer who took it in wrote down against it."""
-    return f"Failed already when it was taken in, its taker recorded: {', '.join(ingredient.recorded)}" if ingredient.recorded else None
+    """What the signer who took it in wrote down against it. Whom that signer trusted is no matter here."""
+    failed = [explain(code, ingredient=False) for code in ingredient.recorded if not code.startswith(("signingCredential.", "timeStamp."))]
+    return f"Had already failed when it was taken in, its taker recorded: {' '.join(failed)}" if failed else None
 
 
 def left_out(history: History) -> str | None:
@@ -156,7 +157,9 @@ def left_out_of(manifest: Manifest) -> str | None:
 
 
 def _action(action: Action) -> list[str]:
-    name = (action.name or "an action without a name").removeprefix("c2pa.").replace("_", " ")
+    name = action.name or "an action without a name"
+    if name.startswith("c2pa."):
+        name = name.removeprefix("c2pa.").replace("_", " ")
     source = action.source
     if source and source in _SOURCE:
         source = f"{source} ({_SOURCE[source]})"

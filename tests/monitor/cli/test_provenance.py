@@ -58,6 +58,38 @@ def test_changed_content_is_tampered_and_no_manifest_is_absent(home: Path, studi
     assert "That proves nothing" in absent.out
 
 
+def test_the_tree_says_who_did_what_and_from_what(home: Path, studio: Studio, signed: Path, tmp_path: Path) -> None:
+    studio.sign(signed, tmp_path / "edit.mp4", digital_source_type=CAPTURED, generator="Cut & Paste", parent=signed, part=signed)
+    lines = sosie("provenance", tmp_path / "edit.mp4").out.splitlines()
+    tree = lines[lines.index("[1] This file: edit.mp4 · signer not vouched for") :]
+    assert "├── Names as signer: Sosie Demo Studio / Sosie Demo Studio Claim Signer" in tree
+    assert "├── Time-stamp: none, so nothing shows when it was signed" in tree
+    assert "├── Action: opened" in tree
+    assert any(line.startswith("├── Action: edited · source digitalCapture (captured by a device) · with Cut &") for line in tree)
+    below = tree.index("├── [2] Made from (parentOf): signed.mp4, video/mp4 · signer not vouched for")
+    assert tree[below + 1].startswith("│   ├── Names as signer: ")
+    assert tree[-1] == "└── Contains (componentOf): signed.mp4, video/mp4 · see [2]"
+    assert all(len(line) <= 80 for line in tree)
+
+
+def test_names_in_a_file_are_no_markup_and_move_no_cursor(home: Path, studio: Studio, clips: Path, tmp_path: Path) -> None:
+    name = "[red]x[/] [link=file:///]\x1b[2J\u202e:100: " + "y" * 10_000
+    studio.sign(clips / "stranger.mp4", tmp_path / "a.mp4", digital_source_type=GENERATED, generator=name)
+    out = sosie("provenance", tmp_path / "a.mp4").out
+    assert "Says it was written with: [red]x[/] [link=file:///][2J:100:" in out
+    assert out.replace("\n", "").isprintable()
+    assert len(out) < 4_000
+
+
+def test_json_has_the_history(home: Path, studio: Studio, signed: Path, tmp_path: Path) -> None:
+    studio.sign(signed, tmp_path / "edit.mp4", digital_source_type=CAPTURED, generator="Editor", parent=signed)
+    (found,) = sosie("provenance", tmp_path / "edit.mp4", "--json").objects
+    first, second = found["history"]["manifests"]
+    assert (first["generator"], second["generator"]) == ("Editor", "Dream Machine")
+    assert first["ingredients"][0]["manifest"] == 2
+    assert second["actions"][0]["source"] == GENERATED
+
+
 @pytest.mark.parametrize("name", ["missing.mp4", "."])
 def test_what_is_no_file_is_an_error(home: Path, tmp_path: Path, name: str) -> None:
     ran = sosie("provenance", tmp_path / name)
