@@ -111,6 +111,7 @@ class EventOut(BaseModel):
 class CaseDetail(CaseOut):
     moments: list[MomentOut]
     provenance: list[str]
+    history: dict[str, Any] = Field(description="the manifests of the file, as `sosie provenance --json` gives them")
     posts: list[PostOut]
     versions: dict[str, str]
     verdicts: list[VerdictOut]
@@ -278,6 +279,7 @@ def _detail(view: CaseView, now: datetime) -> CaseDetail:
             for position, moment in view.moments
         ],
         provenance=list(view.provenance),
+        history=view.history.to_json(),
         posts=[PostOut.model_validate(post, from_attributes=True) for post in view.posts],
         versions=view.case.versions,
         verdicts=[_verdict(given) for given in view.verdicts],

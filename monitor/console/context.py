@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from starlette.responses import HTMLResponse
 
-from monitor.console import history, words
+from monitor.console import history, origin, words
 from monitor.console.auth import Door
 from monitor.settings import Settings
 from monitor.store import Store
@@ -33,7 +33,8 @@ def make_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= words.FILTERS | history.FILTERS
+    environment.filters |= words.FILTERS | history.FILTERS | origin.FILTERS
+    environment.globals |= origin.GLOBALS
     return environment
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from monitor import audit, videos
 from monitor.audit import AuditEvent
 from monitor.errors import NotFound
+from monitor.provenance.history import History
 from monitor.provenance.sentences import sentences
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
@@ -68,6 +69,7 @@ class CaseView:
     moments: tuple[tuple[int, Moment], ...]
     reasons: tuple[dict[str, Any], ...]
     provenance: tuple[str, ...]
+    history: History
     trail: tuple[AuditEvent, ...]
     verdicts: tuple[GivenVerdict, ...]
 
@@ -86,6 +88,7 @@ def case_view(session: Session, case_id: str) -> CaseView:
     """Raises `NotFound`."""
     case = cases.get_case(session, case_id)
     video = videos.get_video(session, case.video_sha256)
+    told, history = _origin(video)
     return CaseView(
         case=case,
         likeness=_likeness(session, case.likeness_id),
@@ -93,17 +96,19 @@ def case_view(session: Session, case_id: str) -> CaseView:
         posts=tuple(cases.posts(session, case_id)),
         moments=_best_first(case.moments),
         reasons=tuple(sorted(case.reasons, key=lambda reason: -abs(reason["weight"]))),
-        provenance=_origin(video),
+        provenance=told,
+        history=history,
         trail=tuple(audit.events(session, subject_type="case", subject_id=case_id)),
         verdicts=tuple(verdicts.verdicts(session, case_id)),
     )
 
 
-def _origin(video: Video) -> tuple[str, ...]:
+def _origin(video: Video) -> tuple[tuple[str, ...], History]:
     try:
-        return tuple(sentences(Provenance.from_json(video.provenance)))
+        stored = Provenance.from_json(video.provenance)
     except (KeyError, TypeError, ValueError):  # written by another version of Sosie: the rest of the case must stay readable
-        return ("What was stored about this file's origin cannot be read by this version of Sosie. Scan the video again.",)
+        return ("What was stored about this file's origin cannot be read by this version of Sosie. Scan the video again.",), History()
+    return tuple(sentences(stored)), stored.history
 
 
 def _likeness(session: Session, likeness_id: str) -> Likeness:
