@@ -81,4 +81,5 @@ def _drawn(tree: Tree, node: Node) -> Tree:
 
 
 def _numbered(node: Node, words: str) -> Text:
-    return Text.assemble((f"[{node.number}] ", "bold"), words, " · ", (state_words(node.manifest), "bold"))
+    """The verdict stands before the file's words, which could end in any verdict they like."""
+    return Text.assemble((f"[{node.number}] {state_words(node.manifest)}", "bold"), f" · {words}")

@@ -184,4 +184,4 @@ def _time_stamp(manifest: Manifest) -> str:
 
 def _check(manifest: Manifest) -> str:
     reasons = [explain(code, ingredient=False) for code in manifest.codes if not code.startswith("timeStamp.")]
-    return " ".join(reasons) or "Nothing was found against it, but nothing here vouches for its signer."
+    return " ".join(reasons) or "Nothing here vouches for its signer."

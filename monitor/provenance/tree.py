@@ -34,7 +34,6 @@ from monitor.provenance.verdict import Finding, judge
 __all__ = ["history_of"]
 
 _STORE = "self#jumbf=/c2pa/"
-_MATTERS_OF_TRUST = ("signingCredential.", "timeStamp.")
 _RELATIONSHIPS = ("parentOf", "componentOf", "inputTo")
 
 
@@ -140,17 +139,17 @@ def _head(label: str, manifest: Mapping[str, Any], recorded: Iterable[str]) -> M
 def _judged(manifest: Mapping[str, Any], recorded: Iterable[str]) -> tuple[State, tuple[str, ...]]:
     """How one manifest stands by itself, and why.
 
-    c2pa-rs leaves out of an ingredient's results what its taker already recorded, so that is put back in. A recorded doubt about trust
-    gives way to a list loaded now.
+    c2pa-rs leaves out of an ingredient's results what its taker already recorded, so `recorded` is put back in: all but whom the taker
+    trusted, for that is no finding of ours, and doubts about the time that a list loaded now dispels.
     """
     results = _mapping(manifest.get("validationResults"))
-    confirmed = {
-        code.partition(".")[0] for code in _codes(results, "success") if code in ("signingCredential.trusted", "timeStamp.trusted")
-    }
-    known = {code for code in recorded if not (code.startswith(_MATTERS_OF_TRUST) and code.partition(".")[0] in confirmed)}
+    succeeded = _codes(results, "success")
+    known = {code for code in recorded if not code.startswith("signingCredential.") or code.endswith(".revoked")}
+    if "timeStamp.trusted" in succeeded:
+        known = {code for code in known if not code.startswith("timeStamp.")}
     noted = {code for code in _codes(results, "informational") | known if code.startswith("timeStamp.")}
     failed = _codes(results, "failure") | (known - noted)
-    state = judge([Finding(code, "", ingredient=False) for code in failed], signer_trusted="signingCredential" in confirmed)
+    state = judge([Finding(code, "", ingredient=False) for code in failed], signer_trusted="signingCredential.trusted" in succeeded)
     return state, _bounded_codes(failed | noted)
 
 

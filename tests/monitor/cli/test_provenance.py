@@ -61,12 +61,12 @@ def test_changed_content_is_tampered_and_no_manifest_is_absent(home: Path, studi
 def test_the_tree_says_who_did_what_and_from_what(home: Path, studio: Studio, signed: Path, tmp_path: Path) -> None:
     studio.sign(signed, tmp_path / "edit.mp4", digital_source_type=CAPTURED, generator="Cut & Paste", parent=signed, part=signed)
     lines = sosie("provenance", tmp_path / "edit.mp4").out.splitlines()
-    tree = lines[lines.index("[1] This file: edit.mp4 · signer not vouched for") :]
+    tree = lines[lines.index("[1] signer not vouched for · This file: edit.mp4") :]
     assert "├── Names as signer: Sosie Demo Studio / Sosie Demo Studio Claim Signer" in tree
     assert "├── Time-stamp: none, so nothing shows when it was signed" in tree
     assert "├── Action: opened" in tree
     assert any(line.startswith("├── Action: edited · source digitalCapture (captured by a device) · with Cut &") for line in tree)
-    below = tree.index("├── [2] Made from (parentOf): signed.mp4, video/mp4 · signer not vouched for")
+    below = tree.index("├── [2] signer not vouched for · Made from (parentOf): signed.mp4, video/mp4")
     assert tree[below + 1].startswith("│   ├── Names as signer: ")
     assert tree[-1] == "└── Contains (componentOf): signed.mp4, video/mp4 · see [2]"
     assert all(len(line) <= 80 for line in tree)

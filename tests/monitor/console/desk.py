@@ -100,14 +100,15 @@ class Desk:
         reasons: Sequence[dict[str, object]] = REASONS,
         caption: str | None = "A caption",
         source: str = "https://videos.example/1",
+        provenance: Provenance | None = None,
     ) -> str:
         """One case with one post. Returns its id."""
         self.posts += 1
         sha256 = f"{self.posts:064x}"
-        provenance = Provenance(state=State.ABSENT, ai=AI.UNKNOWN, trust_version="t1").to_json()
+        stored = (provenance or Provenance(state=State.ABSENT, ai=AI.UNKNOWN, trust_version="t1")).to_json()
         with self.store.session() as session:
             videos.record_video(
-                session, sha256=sha256, size_bytes=1, duration_s=12.0, truncated_at_s=None, provenance=provenance, now=self.clock()
+                session, sha256=sha256, size_bytes=1, duration_s=12.0, truncated_at_s=None, provenance=stored, now=self.clock()
             )
             videos.record_post(
                 session,

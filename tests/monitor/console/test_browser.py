@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,11 +16,14 @@ import pytest
 import uvicorn
 
 from monitor.console.app import create_app
+from monitor.provenance.history import Ingredient, Manifest
+from monitor.provenance.types import AI, Provenance, State
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from monitor.review.cases import Moment
 from monitor.settings import Settings
 from tests.monitor.console.desk import PASSWORD, Desk, picture
+from tests.monitor.provenance.stores import hostile
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -167,6 +171,27 @@ def test_nothing_is_wider_than_the_window_and_every_field_has_a_label(cases: tup
         levels = page.evaluate("[...document.querySelectorAll('main h1, main h2, main h3')].map((heading) => Number(heading.tagName[1]))")
         assert levels[0] == 1
         assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+
+
+def test_a_hostile_history_fits_a_small_window_and_opens_without_javascript(desk: Desk, cases: tuple[str, str], browser: Any) -> None:
+    history = hostile("<b>W</b>" * 1_000, count=2, ingredients=3)
+    chain = replace(history, manifests=tuple(chained(history.manifests[0], following) for following in (2, 3, None)))
+    case = desk.case(desk.likeness(), provenance=Provenance(State.UNTRUSTED, AI.UNKNOWN, "t1", history=chain))
+    with serving(desk, desk.settings) as address:
+        context = browser.new_context(base_url=address, java_script_enabled=False, viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        sign_in(page)
+        page.goto(f"/cases/{case}")
+        assert page.locator("h3:has-text('This file')").evaluate("() => document.documentElement.scrollWidth") <= 390
+        assert page.locator("#manifest-2 > dl").is_visible()
+        assert not page.locator("#manifest-3 > dl").is_visible()
+        page.locator("#manifest-3 > summary").click()
+        assert page.locator("#manifest-3 > dl").is_visible()
+        context.close()
+
+
+def chained(manifest: Manifest, following: int | None) -> Manifest:
+    return replace(manifest, ingredients=(Ingredient("parentOf", "W" * 200, names_manifest=True, manifest=following),))
 
 
 def test_it_works_without_javascript(desk: Desk, cases: tuple[str, str], browser: Any, address: str) -> None:

@@ -10,32 +10,11 @@ import pytest
 from monitor.provenance.history import ACTIONS, HISTORY_BYTES, INGREDIENTS, MANIFESTS, Action, History, Ingredient
 from monitor.provenance.tree import history_of
 from monitor.provenance.types import State
-
-WIDE = "\U0001f600"  # twelve bytes as JSON, four as UTF-8
-
-
-def taken(target: str | None, relationship: str = "componentOf", **more: Any) -> dict[str, Any]:
-    """An ingredient assertion that names `target`'s manifest."""
-    named = {"activeManifest": {"url": f"self#jumbf=/c2pa/{target}"}} if target else {}
-    return {"relationship": relationship, "dc:title": f"{target}.jpg", "dc:format": "image/jpeg", **named, **more}
-
-
-def manifest(label: str, *ingredients: dict[str, Any], **more: Any) -> dict[str, Any]:
-    assertions = {f"c2pa.ingredient.v3{f'__{number}' if number else ''}": item for number, item in enumerate(ingredients)}
-    return {"label": label, "assertions": assertions | more.pop("assertions", {}), **more}
-
-
-def read(*manifests: dict[str, Any]) -> History:
-    return history_of({"manifests": list(manifests)})
+from tests.monitor.provenance.stores import WIDE, checked, hostile, manifest, read, taken
 
 
 def json_bytes(value: Any) -> int:
     return len(json.dumps(value))
-
-
-def checked(success: tuple[str, ...] = (), failure: tuple[str, ...] = (), informational: tuple[str, ...] = ()) -> dict[str, Any]:
-    kinds = {"success": success, "failure": failure, "informational": informational}
-    return {"validationResults": {kind: [{"code": code} for code in codes] for kind, codes in kinds.items()}}
 
 
 def test_who_when_with_what_and_from_what() -> None:
@@ -156,29 +135,18 @@ def test_what_the_taker_recorded_is_held_against_the_part_for_the_validator_leav
             "activeManifest": {"failure": [{"code": "signingCredential.untrusted"}], "informational": [{"code": "timeStamp.untrusted"}]}
         },
     )
-    doubted = ("signingCredential.untrusted", "timeStamp.untrusted")
-    assert read(manifest("a", newer), manifest("b", **checked())).manifests[1].codes == doubted
+    silent = read(manifest("a", newer), manifest("b", **checked())).manifests[1]
+    assert (silent.state, silent.codes) == (State.UNTRUSTED, ("timeStamp.untrusted",)), "whom the taker trusted is no finding of ours"
     vouched = read(manifest("a", newer), manifest("b", **trusted)).manifests[1]
     assert (vouched.state, vouched.codes) == (State.TRUSTED, ()), "a list loaded now goes before a doubt of then"
+    revoked = taken("b", validationStatus=[{"code": "signingCredential.ocsp.revoked"}])
+    assert read(manifest("a", revoked), manifest("b", **trusted)).manifests[1].state == State.REVOKED
 
 
 def test_a_part_cannot_slander_the_whole() -> None:
     trusted = checked(success=("signingCredential.trusted",))
     slander = taken("a", validationStatus=[{"code": "claimSignature.mismatch"}])
     assert read(manifest("a", taken("b"), **trusted), manifest("b", slander)).manifests[0].state == State.TRUSTED
-
-
-def hostile(text: str, *, count: int, ingredients: int) -> History:
-    """A store with `text` in every field there is."""
-    signature = {"certificateInfo": {key: {"O": text, "CN": text} for key in ("subject", "issuer")}}
-    signature["timeStampInfo"] = {"timestamp": text, "certificateInfo": {"subject": {"O": text}}}
-    action = dict.fromkeys(("action", "when", "softwareAgent", "digitalSourceType", "description"), text)
-    results = checked((), tuple(f"{number}{text}" for number in range(50)))
-    status = {"validationStatus": [{"code": f"{number}{text}"} for number in range(50)], "dc:title": text, "dc:format": text}
-    taking = [taken(f"{text}{number % count}", text, **status) for number in range(ingredients)]
-    parts = {"assertions": {"c2pa.actions": {"actions": [action] * 100}}, "signature": signature, **results}
-    claim = {"claim": {"dc:title": text, "claim_generator": text}}
-    return read(*(manifest(f"{text}{number}", *taking, **parts, **claim) for number in range(count)))
 
 
 @pytest.mark.parametrize("text", ["", "x" * 10_000, WIDE * 500, "é" * 10_000, "\x1b[31m\u202e<script>", "\\\"'" * 100, "\ud800"])
