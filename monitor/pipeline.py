@@ -35,6 +35,7 @@ from monitor.intake.sniff import require_video
 from monitor.matching import Match, Moment, Voice, match
 from monitor.metrics import Metrics
 from monitor.provenance.check import check
+from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists
 from monitor.registry import consents, likenesses
 from monitor.registry.likenesses import Likeness
@@ -125,7 +126,7 @@ class Pipeline:
     def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
         if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
             self.metrics.reused.inc()
-            if held.provenance.trust_version != self.trust.version:
+            if (held.provenance.trust_version, held.provenance.rules) != (self.trust.version, RULES):
                 held = replace(held, provenance=self.sandbox.run(check, fetched.path, self.trust, source=fetched.source))
             return held, True
         require_video(fetched.path, fetched.source)
@@ -169,6 +170,9 @@ class Pipeline:
                     account=posted.account,
                     consent=None if licence.consent is None else f"consent {licence.consent[:8]}",
                     breach=licence.breach,
+                    metadata_ai=fingerprint.provenance.metadata_ai.value,
+                    metadata_where=fingerprint.provenance.metadata_where,
+                    stripped=fingerprint.provenance.stripped,
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, self.policy)))
         return tuple(findings)

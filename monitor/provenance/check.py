@@ -10,14 +10,18 @@ import functools
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from c2pa import C2paError, Context, Reader
 
 from monitor.errors import NotFound
+from monitor.provenance import metadata
 from monitor.provenance.formats import HEAD_BYTES, hint
 from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, short_path, signals_of, signed_at_of, signer_of
+from monitor.provenance.metadata import Metadata
+from monitor.provenance.rubrics import rubric_signals
 from monitor.provenance.sentences import explain
 from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
@@ -53,7 +57,8 @@ def check(path: Path, trust: TrustLists) -> Provenance:
     """
     try:
         with _open(path) as file:
-            return _examine(file, trust)
+            found = _examine(file, trust)
+        return _with_metadata(found, metadata.read(path))
     except FileNotFoundError as error:
         raise NotFound(path, "there is no such file", "Check the path") from error
 
@@ -77,6 +82,7 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
         signals=(
             *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings),
             *signals_of(store),
+            *rubric_signals(store),
             *recorded_failures(store),
         ),
         signer=signer_of(store),
@@ -85,6 +91,17 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
         manifests=len(store["manifests"]),
         codes=_codes(findings, results),
         history=history_of(store),
+    )
+
+
+def _with_metadata(found: Provenance, besides: Metadata) -> Provenance:
+    return replace(
+        found,
+        metadata_ai=besides.ai,
+        metadata_where=besides.where,
+        stripped=besides.stripped(has_manifest=found.state not in (State.ABSENT, State.UNSUPPORTED)),
+        signals=found.signals + besides.signals,
+        rules=metadata.RULES,
     )
 
 

@@ -18,14 +18,26 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from monitor.provenance.types import AI, Signal
 
-__all__ = ["declared_ai", "generator_of", "plain", "recorded_failures", "short_path", "signals_of", "signed_at_of", "signer_of"]
+__all__ = [
+    "ai_of_source",
+    "declared_ai",
+    "generator_of",
+    "plain",
+    "recorded_failures",
+    "short_path",
+    "signals_of",
+    "signed_at_of",
+    "signer_of",
+]
 
 _STORE = "self#jumbf=/c2pa/"
 _TEXT_CHARS = 200
+_SIGNALS_KEPT = 50
 
 _GENERATED = frozenset({"trainedAlgorithmicMedia", "trainedAlgorithmicData"})
 _BY_TERM = {
@@ -61,11 +73,19 @@ class _Declaration:
 
     @property
     def ai(self) -> AI:
-        if self.term in _GENERATED:
-            whole = self.action in _WHOLE_FILE_ACTIONS and not self.of_part
-            return AI.FULLY if whole else AI.PARTLY
-        ai = _BY_TERM.get(self.term, AI.UNKNOWN)
+        ai = _ai(self.term)
+        if ai is AI.FULLY:
+            return AI.FULLY if self.action in _WHOLE_FILE_ACTIONS and not self.of_part else AI.PARTLY
         return AI.UNKNOWN if ai is AI.CAPTURED and self.of_part else ai
+
+
+def ai_of_source(value: str) -> AI:
+    """What a digital source type says of a whole file, given by its address (IPTC's or C2PA's) or by its last word."""
+    return _ai(_term(value))
+
+
+def _ai(term: str) -> AI:
+    return AI.FULLY if term in _GENERATED else _BY_TERM.get(term, AI.UNKNOWN)
 
 
 def declared_ai(store: Mapping[str, Any]) -> AI:
@@ -75,7 +95,10 @@ def declared_ai(store: Mapping[str, Any]) -> AI:
 
 
 def signals_of(store: Mapping[str, Any]) -> list[Signal]:
-    """One signal a declared source type, with its path. Active manifest first, then by label: the order is stable."""
+    """One signal a declared source type, with its path. Active manifest first, then by label: the order is stable.
+
+    So many are kept, the active manifest's first, that no file can fill a page with them.
+    """
     return [
         Signal(
             _CODE[declaration.ai],
@@ -83,7 +106,7 @@ def signals_of(store: Mapping[str, Any]) -> list[Signal]:
             f"{plain(declaration.action) if declaration.action else 'An assertion'} gives the source as "
             f"{plain(declaration.term)}{' for a part of this file' if declaration.of_part else ''}: {_MEANING[declaration.ai]}.",
         )
-        for declaration in _declarations(store)
+        for declaration in islice(_declarations(store), _SIGNALS_KEPT)
     ]
 
 
@@ -95,9 +118,14 @@ def recorded_failures(store: Mapping[str, Any]) -> list[Signal]:
             f"{label}/c2pa.assertions/{name}",
             f"An ingredient already failed its check when this manifest was signed, and the signer recorded it: {plain(code)}.",
         )
-        for label, name, ingredient in _ingredients(store)
-        for code in _failure_codes(ingredient)
+        for label, name, _, code in islice(_recorded(store), _SIGNALS_KEPT)
     ]
+
+
+def _recorded(store: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    for label, name, ingredient in _ingredients(store):
+        for code in _failure_codes(ingredient):
+            yield label, name, ingredient, code
 
 
 def signer_of(store: Mapping[str, Any]) -> str | None:

@@ -24,6 +24,12 @@ _AI = {
     AI.CAPTURED: "It declares itself captured by a camera or microphone{source}.",
     AI.UNKNOWN: "It declares nothing about AI or capture.",
 }
+_METADATA = {
+    AI.FULLY: "generative AI made it",
+    AI.PARTLY: "generative AI made part of it",
+    AI.MAY: "generative AI may have made it",
+    AI.CAPTURED: "a device captured it",
+}
 _SIGNAL_OF_AI = {AI.FULLY: "ai_fully", AI.PARTLY: "ai_partly", AI.MAY: "ai_may", AI.CAPTURED: "captured"}
 
 _MEANING = {
@@ -64,6 +70,10 @@ def sentences(provenance: Provenance) -> list[str]:
     if provenance.manifests:
         lines.append(_signature(provenance))
         lines.append(_declaration(provenance))
+    if (said := _METADATA.get(provenance.metadata_ai)) is not None:
+        lines.append(f"Its metadata says that {said} ({provenance.metadata_where}). Nobody signed that.")
+    if provenance.stripped is not None:
+        lines.append(f"It seems that a C2PA manifest was removed: {provenance.stripped}.")
     if provenance.state in (State.TAMPERED, State.MALFORMED):
         lines.extend(_said_once(provenance))
     if any(signal.code == "ingredient_failed_before" for signal in provenance.signals):

@@ -56,7 +56,9 @@ class Signal:
 class Provenance:
     """The result of `monitor.provenance.check.check`. Deterministic for the same bytes, trust lists and library.
 
-    Names (`signer`, `generator`) are what the file says; only in state `trusted` does somebody vouch for them.
+    Names (`signer`, `generator`) are what the file says; only in state `trusted` does somebody vouch for them. `metadata_ai` is what
+    fields outside of any manifest declare (`metadata_where` names the field), `stripped` what is left of a manifest that was removed,
+    `rules` the version of the rules that read them; 0: nobody looked yet.
     """
 
     state: State
@@ -68,6 +70,10 @@ class Provenance:
     signed_at: str | None = None
     generator: str | None = None
     remote_url: str | None = None
+    metadata_ai: AI = AI.UNKNOWN
+    metadata_where: str | None = None
+    stripped: str | None = None
+    rules: int = 0
     manifests: int = 0
     codes: tuple[str, ...] = ()
     history: History = field(default_factory=History)
@@ -77,6 +83,7 @@ class Provenance:
         return asdict(self) | {
             "state": self.state.value,
             "ai": self.ai.value,
+            "metadata_ai": self.metadata_ai.value,
             "signals": [asdict(signal) for signal in self.signals],
             "codes": list(self.codes),
             "history": self.history.to_json(),
@@ -90,6 +97,7 @@ class Provenance:
                 **value,
                 "state": State(value["state"]),
                 "ai": AI(value["ai"]),
+                "metadata_ai": AI(value.get("metadata_ai", AI.UNKNOWN)),
                 "signals": tuple(Signal(**signal) for signal in value["signals"]),
                 "codes": tuple(value["codes"]),
                 "history": History.from_json(value["history"]) if "history" in value else History(),
