@@ -118,7 +118,7 @@ class _Watch:
             mark = done - done % 100
             if mark and mark not in self.rss_mib:
                 self.rss_mib[mark] = _rss_mib()
-            time.sleep(0.02)
+            time.sleep(0.25)  # seldom, because looking is counted as the worker's
         self.rss_mib[count] = _rss_mib()
 
 
