@@ -11,7 +11,8 @@ import hashlib
 import math
 import string
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,24 @@ class MatchRule(_Strict):
         return round(_sigmoid(max(-50.0, min(50.0, self.slope * (z - self.threshold_z)))), 4)
 
 
+class LikenessClass(StrEnum):
+    """What decides a route: who is shown."""
+
+    DECEASED = "deceased"
+    LIVING = "living"
+
+
+class Route(_Strict):
+    """Where a flagged post's case goes: a named queue, its priority (1 comes first), and the hours in which it should be decided."""
+
+    queue: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+    priority: Annotated[int, Field(ge=1, le=9)]
+    sla_hours: Annotated[Finite, Field(gt=0, le=24 * 365)]
+
+
+_ROUTE = Route(queue="main", priority=5, sla_hours=72)
+
+
 class Policy(_Strict):
     """A whole policy; immutable. `id` is what assessments name."""
 
@@ -74,6 +93,7 @@ class Policy(_Strict):
     prior: Finite
     flag_at: Annotated[Finite, Field(gt=0, lt=1)]
     matching: MatchRule
+    routes: dict[LikenessClass, Route] = Field(default_factory=lambda: dict.fromkeys(LikenessClass, _ROUTE))
     signals: dict[SignalCode, Weighing]
     digest: str = Field("", exclude=True)
 
@@ -84,9 +104,20 @@ class Policy(_Strict):
             raise ValueError(f"{min(missing)} is missing; give it weight 0 to ignore it")
         return weighings
 
+    @field_validator("routes")
+    @classmethod
+    def _every_class(cls, routes: dict[LikenessClass, Route]) -> dict[LikenessClass, Route]:
+        if missing := set(LikenessClass) - set(routes):
+            raise ValueError(f"{min(missing)} has no route")
+        return routes
+
     @property
     def id(self) -> str:
         return f"{self.version}+{self.digest}"
+
+    def route(self, facts: Facts) -> Route:
+        """Where a case about these facts goes."""
+        return self.routes[LikenessClass.LIVING if facts.deceased_on is None else LikenessClass.DECEASED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +151,11 @@ def assess(facts: Facts, policy: Policy) -> Assessment:
     ]
     risk = round(_sigmoid(policy.prior + sum(reason.weight for reason in reasons)), 4)
     return Assessment(risk, risk >= policy.flag_at, tuple(sorted(reasons, key=lambda r: -abs(r.weight))), policy.id)
+
+
+def assess_again(facts: Facts, policy: Policy) -> Assessment:
+    """As `assess`, for facts that were kept under another policy: this one's threshold and slope make the score anew."""
+    return assess(facts if facts.z is None else replace(facts, score=policy.matching.score(facts.z)), policy)
 
 
 def assess_nobody(policy: Policy) -> Assessment:
@@ -186,6 +222,8 @@ def _reason(path: list[int | str], error: Any) -> str:
 
 
 def _next_step(path: list[int | str]) -> str:
+    if path[:1] == ["routes"]:
+        return f"A route has queue, priority and sla_hours; classes are {', '.join(LikenessClass)}"
     if path[:1] == ["signals"]:
         return f"Signals are: {', '.join(SignalCode)}"
     return "Mend this line; `sosie policy show` prints the shipped policy as an example"
