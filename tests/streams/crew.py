@@ -121,14 +121,21 @@ class Worker:
 
 
 def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Process:
-    """The process below one of these that has the video open."""
+    """The process below one of these that is at this video, stopped in the midst of it: to be killed, or left so."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         for child in (child for pid in pids for child in psutil.Process(pid).children(recursive=True)):
             try:
-                if any(Path(file.path) == video for file in child.open_files()):
-                    return child
+                if _reads(child, video):
+                    child.suspend()
+                    if _reads(child, video):  # still: else it had done its part before it stopped
+                        return child
+                    child.resume()
             except psutil.Error:
                 continue
         time.sleep(0.01)
     raise AssertionError(f"nobody decodes {video.name}")
+
+
+def _reads(process: psutil.Process, video: Path) -> bool:
+    return any(Path(file.path) == video for file in process.open_files())

@@ -26,6 +26,8 @@ FULL = VideoPosted(
     posted_at=datetime(2026, 7, 1, 12, tzinfo=UTC),
     caption="été",
     views=2**40,
+    purpose="advertising",
+    territory="FR",
 )
 
 
@@ -81,6 +83,8 @@ def test_a_message_is_scanned_with_every_field_it_has(handler: VideoHandler, sca
         posted_at=datetime(2026, 7, 1, 12, tzinfo=UTC),
         caption="été",
         views=2**40,
+        purpose="advertising",
+        territory="FR",
     )
     assert all(getattr(posted, each.name) is not None for each in fields(Posted))  # a field that is added to both must be handed on
 

@@ -47,7 +47,7 @@ def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> No
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
         stage.post(["long.mp4"], fresh=False)
         worker = stage.worker()
-        decoder([worker.pid], film).suspend()
+        decoder([worker.pid], film)  # stays stopped
         until(lambda: worker.asked("/health/live")[0] == 503, stage)
         assert "nothing was acknowledged for" in worker.asked("/health/live")[1]
         assert stage.stop() == [0], "what hangs is handed back, not waited for"
@@ -59,7 +59,7 @@ def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
         (long,) = stage.post(["long.mp4"], fresh=False)
         worker = stage.worker(slots=2)
-        decoder([worker.pid], film)
+        decoder([worker.pid], film).resume()
         others = stage.post(["stranger.mp4", "singer.mp4", "athlete.mp4"] * 3)
         until(lambda: set(others) <= set(stage.outcomes()), stage)
         assert long not in stage.outcomes(), "the long one was to be still at work"
