@@ -25,6 +25,8 @@ from monitor.vision.encoder import Encoder
 from monitor.vision.face_encoder import FaceEncoder
 from monitor.vision.faces import Detector, Face, face_crop
 from monitor.vision.frames import Chunk, Cursor, SampleOptions, sample
+from monitor.vision.watermark import SEEN, Sighting, Template, Watch
+from monitor.watermarks import NO_MARKS, NOTHING, TemplateSet
 
 Vectors = NDArray[np.float32]
 
@@ -84,7 +86,10 @@ class SeenFace:
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What is kept of a video. `frame_vectors` `(len(times_s), dim)`; `face_vectors` one `(len(faces), dim)` per space of `face_spaces`."""
+    """What is kept of a video. `frame_vectors` `(len(times_s), dim)`; `face_vectors` one `(len(faces), dim)` per space of `face_spaces`.
+
+    `marks` are the visible marks seen, the surest first, of the templates of version `watermarks`.
+    """
 
     sha256: str
     size_bytes: int
@@ -97,6 +102,8 @@ class Fingerprint:
     faces: tuple[SeenFace, ...]
     face_spaces: tuple[Space, ...]
     face_vectors: tuple[Vectors, ...]
+    watermarks: str = NO_MARKS
+    marks: tuple[Sighting, ...] = ()
 
     def faces_in(self, space: Space) -> Vectors:
         """The face vectors of one space. Raises `SpaceMismatch` if the fingerprint has none of it."""
@@ -119,6 +126,7 @@ def take(
     trust: TrustLists,
     options: SampleOptions,
     metrics: Metrics,
+    watermarks: TemplateSet = NOTHING,
 ) -> Fingerprint:
     """Make the fingerprint of the video at `path`; `looking` is held while the networks work.
 
@@ -131,8 +139,10 @@ def take(
     faces: list[SeenFace] = []
     face_vectors: list[tuple[Vectors, ...]] = [tuple(np.empty((0, space.dim), np.float32) for space in models.face_spaces)]
     duration_s, truncated_at_s = 0.0, None
+    watch = Watch(watermarks.templates)
     for chunk in _chunks(path, source, sandbox, options, metrics):
         images = [frame.image for frame in chunk.frames]
+        _watch(watch, chunk, metrics)
         with looking, metrics.stage("faces"):
             found = [sorted(row, key=_area, reverse=True)[:_MAX_FACES] for row in models.detector.detect(images)]
         seen = [(i, face) for i, row in enumerate(found) for face in row]
@@ -154,7 +164,39 @@ def take(
         faces=tuple(faces),
         face_spaces=models.face_spaces,
         face_vectors=tuple(np.concatenate(rows) for rows in zip(*face_vectors, strict=True)),
+        watermarks=watermarks.version,
+        marks=_seen(watch.sightings(truncated_at_s or duration_s)),
     )
+
+
+def with_marks(
+    held: Fingerprint, path: Path, watermarks: TemplateSet, *, source: str, sandbox: Sandbox, options: SampleOptions, metrics: Metrics
+) -> Fingerprint:
+    """A fingerprint made under other templates, its marks looked for again; nothing else of it changes. Raises as `take` does."""
+    found = look_for_marks(path, watermarks.templates, source=source, sandbox=sandbox, options=options, metrics=metrics)
+    return replace(held, watermarks=watermarks.version, marks=_seen(found))
+
+
+def look_for_marks(
+    path: Path, templates: Sequence[Template], *, source: str, sandbox: Sandbox, options: SampleOptions, metrics: Metrics
+) -> tuple[Sighting, ...]:
+    """What speaks for each of these marks, the surest first, faint ones included. Without templates nothing is decoded."""
+    if not templates:
+        return ()
+    watch, end_s = Watch(templates), 0.0
+    for chunk in _chunks(path, source, sandbox, options, metrics):
+        _watch(watch, chunk, metrics)
+        end_s = chunk.truncated_at_s or max(end_s, chunk.info.duration_s or 0.0, *(frame.time_s for frame in chunk.frames))
+    return watch.sightings(end_s)
+
+
+def _watch(watch: Watch, chunk: Chunk, metrics: Metrics) -> None:
+    with metrics.stage("marks"):
+        watch.look(chunk.frames)
+
+
+def _seen(sightings: Sequence[Sighting]) -> tuple[Sighting, ...]:
+    return tuple(sighting for sighting in sightings if sighting.score >= SEEN)
 
 
 def _chunks(path: Path, source: str, sandbox: Sandbox, options: SampleOptions, metrics: Metrics) -> Iterator[Chunk]:

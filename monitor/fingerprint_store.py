@@ -29,6 +29,8 @@ from monitor.files import make_once, write_atomically
 from monitor.fingerprint import Fingerprint, SeenFace
 from monitor.provenance.types import Provenance
 from monitor.vision.frames import SampleOptions
+from monitor.vision.watermark import Sighting
+from monitor.watermarks import NO_MARKS
 
 _NONCE_BYTES = 12
 
@@ -56,12 +58,16 @@ class FingerprintStore:
         return None
 
     def put(self, fingerprint: Fingerprint) -> None:
-        """Keep a fingerprint under today's key; with 0 days, nothing. Raises `StorageFull`."""
+        """Keep a fingerprint under today's key; with 0 days, nothing. Raises `StorageFull`.
+
+        One that is kept already is replaced under its own day's key: it expires when it would have.
+        """
         if not self._days:
             return
-        folder = self._root / _today().isoformat()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = self._name(fingerprint.sha256, fingerprint.makers)
+        held = (self._root / day for day in sorted(self._live_days(), reverse=True) if (self._root / day / name).exists())
+        folder = next(held, self._root / _today().isoformat())
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = make_once(folder / "key", AESGCM.generate_key(256))
         nonce = os.urandom(_NONCE_BYTES)
         write_atomically(folder / name, nonce + AESGCM(key).encrypt(nonce, _pack(fingerprint), name.encode()))
@@ -96,6 +102,8 @@ def _pack(fingerprint: Fingerprint) -> bytes:
         "times_s": fingerprint.times_s,
         "faces": [[face.frame, list(face.box), face.confidence] for face in fingerprint.faces],
         "face_spaces": [asdict(space) for space in fingerprint.face_spaces],
+        "watermarks": fingerprint.watermarks,
+        "marks": [mark.to_json() for mark in fingerprint.marks],
     }
     arrays = {f"faces{i}": rows for i, rows in enumerate(fingerprint.face_vectors)}
     stream = io.BytesIO()
@@ -120,4 +128,6 @@ def _unpack(data: bytes) -> Fingerprint:
             faces=tuple(SeenFace(frame, (box[0], box[1], box[2], box[3]), confidence) for frame, box, confidence in facts["faces"]),
             face_spaces=spaces,
             face_vectors=tuple(arrays[f"faces{i}"] for i in range(len(spaces))),
+            watermarks=facts.get("watermarks", NO_MARKS),  # of a release that did not look for marks
+            marks=tuple(Sighting.from_json(mark) for mark in facts.get("marks", ())),
         )

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from indexes.likeness import LikenessIndex
 from monitor.decision.policy import MatchRule
 from monitor.fingerprint import Fingerprint
-
-Range = tuple[float, float]
+from monitor.vision.spans import Span, spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Match:
     score: float
     z: float
     frames: int
-    ranges: tuple[Range, ...]
+    ranges: tuple[Span, ...]
     moments: tuple[Moment, ...]
 
     @property
@@ -109,15 +108,5 @@ def _judge(fingerprint: Fingerprint, likeness: str, sightings: Iterable[_Sightin
     )
 
 
-def _ranges(fingerprint: Fingerprint, frames: Sequence[int]) -> tuple[Range, ...]:
-    """A sampled frame stands for the time until the next one: what was dropped in between looked the same."""
-    times = fingerprint.times_s
-    end_of_video = max(fingerprint.truncated_at_s or fingerprint.duration_s, times[-1] if times else 0.0)
-    ranges: list[Range] = []
-    for frame in frames:
-        start, end = times[frame], times[frame + 1] if frame + 1 < len(times) else end_of_video
-        if ranges and ranges[-1][1] >= start:
-            ranges[-1] = (ranges[-1][0], end)
-        else:
-            ranges.append((start, end))
-    return tuple(ranges)
+def _ranges(fingerprint: Fingerprint, frames: Sequence[int]) -> tuple[Span, ...]:
+    return spans(fingerprint.times_s, frames, fingerprint.truncated_at_s or fingerprint.duration_s)

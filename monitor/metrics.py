@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-STAGES = ("fetch", "provenance", "decode", "faces", "embed", "match", "decide", "stills", "review")
+STAGES = ("fetch", "provenance", "decode", "marks", "faces", "embed", "match", "decide", "stills", "review")
 
 
 class Metrics:

@@ -46,6 +46,7 @@ from monitor.store import Store
 from monitor.vision.frames import SampleOptions, stills
 from monitor.vision.pictures import jpeg_bytes
 from monitor.vision.recipes import BUNDLED_NAME
+from monitor.watermarks import Watermarks
 
 _STILLS = 6  # per likeness and video, the best moments
 _STILL_SIDE_PX = 1280
@@ -68,6 +69,7 @@ class Pipeline:
     sampling: SampleOptions
     kept: FingerprintStore
     metrics: Metrics
+    watermarks: Watermarks
     _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
@@ -102,7 +104,7 @@ class Pipeline:
             with self.metrics.stage("match"):
                 indexes, index_version = self.gallery.current()
                 matches = match(fingerprint, voices(indexes, self.models, self.policy), self.policy.matching)
-            versions = Versions(self.policy.id, index_version, self.models.version, self.trust.version)
+            versions = Versions(self.policy.id, index_version, self.models.version, self.trust.version, fingerprint.watermarks)
             with self.metrics.stage("decide"):
                 findings = self._decide(posted, fingerprint, matches)
             with self.metrics.stage("stills"):
@@ -116,6 +118,7 @@ class Pipeline:
             duration_s=fingerprint.duration_s,
             truncated_at_s=fingerprint.truncated_at_s,
             provenance=fingerprint.provenance,
+            marks=fingerprint.marks,
             findings=findings,
             assessment=riskiest,
             versions=versions,
@@ -124,10 +127,22 @@ class Pipeline:
         )
 
     def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
+        watermarks = self.watermarks.current()
         if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
             self.metrics.reused.inc()
             if (held.provenance.trust_version, held.provenance.rules) != (self.trust.version, RULES):
                 held = replace(held, provenance=self.sandbox.run(check, fetched.path, self.trust, source=fetched.source))
+            if held.watermarks != watermarks.version:
+                held = fingerprints.with_marks(
+                    held,
+                    fetched.path,
+                    watermarks,
+                    source=fetched.source,
+                    sandbox=self.sandbox,
+                    options=self.sampling,
+                    metrics=self.metrics,
+                )
+                self.kept.put(held)
             return held, True
         require_video(fetched.path, fetched.source)
         made = fingerprints.take(
@@ -141,6 +156,7 @@ class Pipeline:
             trust=self.trust,
             options=self.sampling,
             metrics=self.metrics,
+            watermarks=watermarks,
         )
         self.kept.put(made)
         return made, False
@@ -148,6 +164,7 @@ class Pipeline:
     def _decide(self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match]) -> tuple[Finding, ...]:
         findings = []
         at = posted.posted_at or datetime.now(UTC)
+        mark = fingerprint.marks[0] if fingerprint.marks else None
         with self.store.session(read_only=True) as session:
             known: Mapping[str, Likeness] = {likeness.id: likeness for likeness in likenesses.list_likenesses(session)}
             for found in matches:
@@ -173,6 +190,8 @@ class Pipeline:
                     metadata_ai=fingerprint.provenance.metadata_ai.value,
                     metadata_where=fingerprint.provenance.metadata_where,
                     stripped=fingerprint.provenance.stripped,
+                    watermark=None if mark is None else mark.shown_as,
+                    mark_score=0.0 if mark is None else mark.score,
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, self.policy)))
         return tuple(findings)
@@ -208,6 +227,7 @@ class Pipeline:
                 duration_s=fingerprint.duration_s,
                 truncated_at_s=fingerprint.truncated_at_s,
                 provenance=fingerprint.provenance.to_json(),
+                marks=[mark.to_json() for mark in fingerprint.marks],
                 now=now,
             )
             videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
@@ -227,6 +247,7 @@ class Pipeline:
                     index_version=versions.index,
                     model_version=versions.model,
                     trust_version=versions.trust,
+                    watermarks_version=versions.watermarks,
                     now=now,
                 )
             for finding in sorted(findings, key=lambda f: f.match.likeness):  # one order for all, or two transactions could deadlock

@@ -13,6 +13,7 @@ from monitor.decision.policy import Assessment
 from monitor.errors import SosieError
 from monitor.matching import Match, Moment
 from monitor.provenance.types import Provenance
+from monitor.vision.watermark import Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Versions:
     index: str
     model: str
     trust: str
+    watermarks: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class ScanResult:
     duration_s: float
     truncated_at_s: float | None
     provenance: Provenance
+    marks: tuple[Sighting, ...]
     findings: tuple[Finding, ...]
     assessment: Assessment
     versions: Versions
@@ -100,6 +103,7 @@ class ScanResult:
                 "ai": self.provenance.ai.value,
                 "signals": [{"code": s.code, "where": s.where, "text": s.text} for s in self.provenance.signals],
             },
+            "watermarks": [mark.to_json() for mark in self.marks],
             "matches": [
                 {
                     "likeness": finding.name,
@@ -116,6 +120,7 @@ class ScanResult:
                 "policy": self.versions.policy,
                 "index": self.versions.index,
                 "model": self.versions.model,
+                "watermarks": self.versions.watermarks,
             },
             "seconds": round(self.seconds, 3),
         }

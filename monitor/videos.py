@@ -29,6 +29,7 @@ class Video(Base):
     duration_s: Mapped[float | None]
     truncated_at_s: Mapped[float | None]
     provenance: Mapped[dict[str, Any]]
+    marks: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # `vision.watermark.Sighting`; None: of release 0.1
     first_seen_at: Mapped[datetime]
 
 
@@ -71,6 +72,7 @@ class Assessment(Base):
     index_version: Mapped[str]
     model_version: Mapped[str]
     trust_version: Mapped[str]
+    watermarks_version: Mapped[str | None]
     created_at: Mapped[datetime]
 
 
@@ -82,10 +84,16 @@ def record_video(
     duration_s: float | None,
     truncated_at_s: float | None,
     provenance: Mapping[str, Any],
+    marks: Sequence[Mapping[str, Any]] = (),
     now: datetime,
 ) -> Video:
     """Add the video, or bring what is known of it up to date (trust lists and limits change; the bytes do not)."""
-    known = {"duration_s": duration_s, "truncated_at_s": truncated_at_s, "provenance": dict(provenance)}
+    known = {
+        "duration_s": duration_s,
+        "truncated_at_s": truncated_at_s,
+        "provenance": dict(provenance),
+        "marks": [dict(mark) for mark in marks],
+    }
     insert_if_absent(session, Video, sha256=sha256, size_bytes=size_bytes, first_seen_at=now, **known)
     video = locked(session, select(Video).where(Video.sha256 == sha256)).one()
     for name, value in known.items():
@@ -158,6 +166,7 @@ def record_assessment(
     index_version: str,
     model_version: str,
     trust_version: str,
+    watermarks_version: str | None = None,
     now: datetime,
 ) -> Assessment:
     """Keep the latest conclusion about (post, likeness); an earlier one is replaced."""
@@ -172,6 +181,7 @@ def record_assessment(
         "index_version": index_version,
         "model_version": model_version,
         "trust_version": trust_version,
+        "watermarks_version": watermarks_version,
         "created_at": now,
     }
     key = {"post_id": post_id, "likeness_id": likeness_id or NO_LIKENESS}

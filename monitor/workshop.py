@@ -30,6 +30,7 @@ from monitor.vision.encoder import load_encoder
 from monitor.vision.face_encoder import load_face_encoder
 from monitor.vision.faces import load_detector
 from monitor.vision.frames import SampleOptions
+from monitor.watermarks import Watermarks
 
 
 class Workshop:
@@ -100,10 +101,18 @@ class Workshop:
         return TrustLists.load(self.settings.trust_anchors, self.settings.trust_config)
 
     @cached_property
+    def watermarks(self) -> Watermarks:
+        return Watermarks(self.settings.home, lambda: self.sandbox)
+
+    @property
+    def sampling(self) -> SampleOptions:
+        return SampleOptions(gap_s=self.settings.sample_gap_s, max_s=self.settings.max_hours * 3600)
+
+    @cached_property
     def pipeline(self) -> Pipeline:
         settings = self.settings
         policy, trust = self.policy, self.trust  # cheap, and their mistakes should show before a model is loaded
-        sampling = SampleOptions(gap_s=settings.sample_gap_s, max_s=settings.max_hours * 3600)
+        sampling = self.sampling
         kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
         kept.expire()
         return Pipeline(
@@ -124,4 +133,5 @@ class Workshop:
             sampling=sampling,
             kept=kept,
             metrics=self.metrics,
+            watermarks=self.watermarks,
         )

@@ -27,6 +27,7 @@ from monitor.cli import (
     settings,
     submit,
     topics,
+    watermark,
     worker,
 )
 from monitor.cli.output import err, print_error
@@ -52,6 +53,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
 app.add_typer(settings.policy_app, name="policy")
 app.add_typer(topics.app, name="topics")
+app.add_typer(watermark.app, name="watermark")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)
 app.command(name="reconcile")(reconcile.reconcile)

@@ -22,7 +22,7 @@ from monitor.pipeline import Pipeline
 from monitor.provenance.sentences import sentences
 from monitor.report import write_report
 from monitor.reporting import report_entry
-from monitor.result import Posted, ScanResult, clock_text, error_json
+from monitor.result import Posted, ScanResult, clock_text, error_json, ranges_text
 from monitor.workshop import Workshop
 
 Outcome = tuple[Posted, ScanResult | SosieError]
@@ -139,6 +139,8 @@ def _print(result: ScanResult) -> None:
         out.print(f"  Only the first {clock_text(result.truncated_at_s)} were scanned (SOSIE_MAX_HOURS).")
     for sentence in sentences(result.provenance)[:3]:
         out.print(f"  {escape(sentence)}")
+    for seen in result.marks:
+        out.print(f"  Visible mark: {escape(seen.shown_as)}, score {seen.score:.2f} ({ranges_text(seen.ranges)})")
     for finding in result.findings:
         spans = ", ".join(f"{clock_text(start)}–{clock_text(end)}" for start, end in finding.match.ranges)
         out.print(f"  Match: {escape(finding.name)}, score {finding.match.score:.2f}, {finding.match.frames} frames ({spans})")

@@ -24,6 +24,7 @@ from monitor.review import cases, queue, verdicts
 from monitor.review.cases import Case, CaseState, Moment
 from monitor.review.verdicts import GivenVerdict, Verdict
 from monitor.videos import Post, Video
+from monitor.vision.watermark import Sighting
 
 QUEUE_PAGE = 50
 
@@ -70,6 +71,7 @@ class CaseView:
     reasons: tuple[dict[str, Any], ...]
     provenance: tuple[str, ...]
     history: History
+    marks: tuple[Sighting, ...]
     trail: tuple[AuditEvent, ...]
     verdicts: tuple[GivenVerdict, ...]
 
@@ -98,6 +100,7 @@ def case_view(session: Session, case_id: str) -> CaseView:
         reasons=tuple(sorted(case.reasons, key=lambda reason: -abs(reason["weight"]))),
         provenance=told,
         history=history,
+        marks=_marks(video),
         trail=tuple(audit.events(session, subject_type="case", subject_id=case_id)),
         verdicts=tuple(verdicts.verdicts(session, case_id)),
     )
@@ -109,6 +112,13 @@ def _origin(video: Video) -> tuple[tuple[str, ...], History]:
     except (KeyError, TypeError, ValueError):  # written by another version of Sosie: the rest of the case must stay readable
         return ("What was stored about this file's origin cannot be read by this version of Sosie. Scan the video again.",), History()
     return tuple(sentences(stored)), stored.history
+
+
+def _marks(video: Video) -> tuple[Sighting, ...]:
+    try:
+        return tuple(Sighting.from_json(mark) for mark in video.marks or ())
+    except (KeyError, TypeError, ValueError):  # written by another version of Sosie: the reason that names the mark is still there
+        return ()
 
 
 def _likeness(session: Session, likeness_id: str) -> Likeness:

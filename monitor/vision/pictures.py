@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,19 @@ def decode_picture(path: Path, max_side_px: int = 2048) -> NDArray[np.uint8]:
     Of an animation, the first frame. Sixteen-bit greys keep their range. Colour profiles are not applied.
     Raises `NotFound`; `TooLarge` (more than `MAX_PIXELS`); `UnreadableMedia` (another format, a video, cut short, damaged).
     """
+    return _decoded(path, max_side_px, _rgb)
+
+
+def decode_layer(path: Path, max_side_px: int = 2048) -> NDArray[np.uint8]:
+    """As `decode_picture`, but uint8 RGBA (h, w, 4): transparency is kept."""
+    return _decoded(path, max_side_px, _rgba)
+
+
+def _decoded(path: Path, max_side_px: int, convert: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(path, file, max_side_px)
+            return _decode(path, file, max_side_px, convert)
     except FileNotFoundError:
         raise NotFound(path, "no such file", "Check the path") from None
     except IsADirectoryError:
@@ -58,7 +68,7 @@ def jpeg_bytes(image: NDArray[np.uint8], quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def _decode(path: Path, file: io.BufferedReader, max_side_px: int) -> NDArray[np.uint8]:
+def _decode(path: Path, file: io.BufferedReader, max_side_px: int, convert: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
     Image.init()  # else a format named in FORMATS that nobody has loaded yet is a KeyError
     with Image.open(file, formats=FORMATS) as opened:
         picture: Image.Image = opened
@@ -66,11 +76,11 @@ def _decode(path: Path, file: io.BufferedReader, max_side_px: int) -> NDArray[np
         if width * height > MAX_PIXELS:
             raise TooLarge(path, f"has {width}x{height} pixels, more than {MAX_PIXELS}", "Scale it down and try again")
         if max(width, height) > ABSURD_ASPECT * min(width, height):
-            raise UnreadableMedia(path, f"measures {width}x{height}: a strip, not a picture", "Give a picture of a person")
+            raise UnreadableMedia(path, f"measures {width}x{height}: a strip, not a picture", "Give a picture that is not")
         if isinstance(opened, ImageFile.ImageFile):
             opened.draft("RGB", (max_side_px, max_side_px))  # a JPEG is decoded at ½, ¼ or ⅛ where that is still large enough
         picture.load()
-        picture = _rgb(ImageOps.exif_transpose(picture))
+        picture = convert(ImageOps.exif_transpose(picture))
         picture.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
         return np.ascontiguousarray(picture, dtype=np.uint8)
 
@@ -83,6 +93,10 @@ def _rgb(picture: Image.Image) -> Image.Image:
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
     return picture.convert("RGB")
+
+
+def _rgba(picture: Image.Image) -> Image.Image:
+    return (_from_wide(picture) if picture.mode in _WIDE_MODES else picture).convert("RGBA")
 
 
 def _from_wide(picture: Image.Image) -> Image.Image:

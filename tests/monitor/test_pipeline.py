@@ -55,6 +55,7 @@ def test_a_case_has_stills_on_disk_for_its_moments_and_the_versions_it_rests_on(
         "index": workshop.gallery.current()[1],
         "model": workshop.models.version,
         "trust": workshop.trust.version,
+        "watermarks": "none",
     }
     assert case.risk == result.assessment.risk
 
