@@ -29,6 +29,7 @@ __all__ = [
     "NotFound",
     "PermanentError",
     "PolicyError",
+    "PolicyUnreadable",
     "ReferenceRefused",
     "RequestRefused",
     "SosieError",
@@ -51,6 +52,12 @@ class PolicyError(PermanentError):
     """policy.yaml is not a policy; the thing is FILE:LINE."""
 
     code = "policy"
+
+
+class PolicyUnreadable(TransientError):
+    """The stored policy that acts is of another release than this one. Nothing is wrong with what was to be assessed."""
+
+    code = "policy_unreadable"
 
 
 class ModelError(PermanentError):

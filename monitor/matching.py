@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from indexes.likeness import LikenessIndex
-from monitor.decision.policy import MatchRule
+from monitor.decision.policy import FOUND, MatchRule
 from monitor.fingerprint import Fingerprint
 from monitor.vision.spans import Span, spans
 
@@ -64,7 +64,7 @@ class _Sighting:
     reference: str
 
 
-def match(fingerprint: Fingerprint, voices: Sequence[Voice], rule: MatchRule, *, floor: float = 0.5) -> tuple[Match, ...]:
+def match(fingerprint: Fingerprint, voices: Sequence[Voice], rule: MatchRule, *, floor: float = FOUND) -> tuple[Match, ...]:
     """The likenesses in the video that score at least `floor`, best first.
 
     Raises `SpaceMismatch` if an index was made by other models than the fingerprint.

@@ -43,6 +43,11 @@ class Metrics:
         self.cases = Counter(
             "sosie_cases_opened_total", "Cases opened, by the code of their heaviest reason.", ["reason"], registry=self.registry
         )
+        self.shadow_failures = Counter(
+            "sosie_shadow_failures_total",
+            "Posts a shadow policy could not assess; the policy in force is not concerned.",
+            registry=self.registry,
+        )
         self.index_references = Gauge("sosie_index_references", "References in the index in use.", ["space"], registry=self.registry)
         self.index_loaded = Gauge(
             "sosie_index_loaded_timestamp_seconds",
@@ -54,6 +59,9 @@ class Metrics:
         self.queue_claimed = Gauge("sosie_queue_claimed_cases", "Open cases under a live claim.", registry=self.registry)
         self.queue_oldest = Gauge(
             "sosie_queue_oldest_case_seconds", "Age of the oldest open case; 0 when there is none.", registry=self.registry
+        )
+        self.queue_overdue = Gauge(
+            "sosie_queue_overdue_cases", "Open cases past the time by which their route wants them decided.", registry=self.registry
         )
         self.outbox_waiting = Gauge(
             "sosie_outbox_waiting_events", "Case events not yet published; without Kafka they wait for ever.", registry=self.registry

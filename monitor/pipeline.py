@@ -11,17 +11,18 @@ What a caller may rely on:
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from indexes.likeness import LikenessIndex
 from monitor import fingerprint as fingerprints
-from monitor import videos
+from monitor import policies, shadows, videos
 from monitor.decision.evidence import Facts
 from monitor.decision.policy import Assessment, Policy, assess, assess_nobody
 from monitor.errors import SosieError
@@ -34,6 +35,7 @@ from monitor.intake.sandbox import Sandbox
 from monitor.intake.sniff import require_video
 from monitor.matching import Match, Moment, Voice, match
 from monitor.metrics import Metrics
+from monitor.policies import InForce, Policies
 from monitor.provenance.check import check
 from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists
@@ -47,6 +49,8 @@ from monitor.vision.frames import SampleOptions, stills
 from monitor.vision.pictures import jpeg_bytes
 from monitor.vision.recipes import BUNDLED_NAME
 from monitor.watermarks import Watermarks
+
+_log = logging.getLogger(__name__)
 
 _STILLS = 6  # per likeness and video, the best moments
 _STILL_SIDE_PX = 1280
@@ -63,7 +67,7 @@ class Pipeline:
     sandbox: Sandbox
     models: Models
     gallery: Gallery
-    policy: Policy
+    policies: Policies
     trust: TrustLists
     limits: FetchLimits
     sampling: SampleOptions
@@ -101,17 +105,20 @@ class Pipeline:
                 fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
             fingerprint, reused = self._fingerprint(fetched)
+            in_force = self.policies.current()  # once: one scan goes by one policy from its start to its end
+            policy = in_force.active
             with self.metrics.stage("match"):
                 indexes, index_version = self.gallery.current()
-                matches = match(fingerprint, voices(indexes, self.models, self.policy), self.policy.matching)
-            versions = Versions(self.policy.id, index_version, self.models.version, self.trust.version, fingerprint.watermarks)
+                matches = match(fingerprint, voices(indexes, self.models, policy), policy.matching)
+            versions = Versions(policy.id, index_version, self.models.version, self.trust.version, fingerprint.watermarks)
             with self.metrics.stage("decide"):
-                findings = self._decide(posted, fingerprint, matches)
+                findings = self._decide(posted, fingerprint, matches, policy)
+                beside = self._shadow(posted, fingerprint, indexes, findings, in_force)
             with self.metrics.stage("stills"):
                 findings = tuple(self._with_stills(f, fetched) if f.assessment.flagged or keep_stills else f for f in findings)
             with self.metrics.stage("review"):
-                findings = self._record(posted, fingerprint, findings, versions)
-        riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(self.policy))
+                findings = self._record(posted, fingerprint, findings, beside, policy, versions)
+        riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(policy))
         return ScanResult(
             posted=posted,
             sha256=fingerprint.sha256,
@@ -161,7 +168,7 @@ class Pipeline:
         self.kept.put(made)
         return made, False
 
-    def _decide(self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match]) -> tuple[Finding, ...]:
+    def _decide(self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match], policy: Policy) -> tuple[Finding, ...]:
         findings = []
         at = posted.posted_at or datetime.now(UTC)
         mark = fingerprint.marks[0] if fingerprint.marks else None
@@ -193,8 +200,32 @@ class Pipeline:
                     watermark=None if mark is None else mark.shown_as,
                     mark_score=0.0 if mark is None else mark.score,
                 )
-                findings.append(Finding(likeness.name, found, facts, assess(facts, self.policy)))
+                findings.append(Finding(likeness.name, found, facts, assess(facts, policy)))
         return tuple(findings)
+
+    def _shadow(
+        self, posted: Posted, fingerprint: Fingerprint, indexes: Sequence[LikenessIndex], findings: Sequence[Finding], in_force: InForce
+    ) -> tuple[_Beside, ...]:
+        """What the shadow policies say. A fault of one is logged and counted, and hurts nobody: it acts on nothing."""
+        live = {finding.match.likeness: finding.assessment for finding in findings}
+        said = []
+        for shadow in in_force.shadows:
+            try:
+                if shadow.matching == in_force.active.matching:
+                    its = {finding.match.likeness: assess(finding.facts, shadow) for finding in findings}
+                else:
+                    matches = match(fingerprint, voices(indexes, self.models, shadow), shadow.matching)
+                    its = {finding.match.likeness: finding.assessment for finding in self._decide(posted, fingerprint, matches, shadow)}
+            except Exception:  # noqa: BLE001 - whatever it is, the post goes its way
+                _log.exception("shadow policy %s failed on post %s; the policy in force is not concerned", shadow.id, posted.id)
+                self.metrics.shadow_failures.inc()
+                continue
+            nobody, nobody_live = assess_nobody(shadow), assess_nobody(in_force.active)
+            said += [
+                _Beside(likeness, its.get(likeness, nobody), live.get(likeness, nobody_live))
+                for likeness in sorted(live.keys() | its.keys())
+            ]
+        return tuple(said)
 
     def _with_stills(self, finding: Finding, fetched: Fetched) -> Finding:
         chosen: list[Moment] = []
@@ -210,7 +241,15 @@ class Pipeline:
             stills=tuple(Still(moment, jpeg_bytes(frame.image, _STILL_QUALITY)) for moment, frame in zip(chosen, frames, strict=True)),
         )
 
-    def _record(self, posted: Posted, fingerprint: Fingerprint, findings: Sequence[Finding], versions: Versions) -> tuple[Finding, ...]:
+    def _record(
+        self,
+        posted: Posted,
+        fingerprint: Fingerprint,
+        findings: Sequence[Finding],
+        beside: Sequence[_Beside],
+        policy: Policy,
+        versions: Versions,
+    ) -> tuple[Finding, ...]:
         """Stills first, then one transaction. A crash between them leaves files that the next try overwrites."""
         shown = {
             finding.match.likeness: tuple(self._kept_still(fingerprint, finding, still) for still in finding.stills)
@@ -231,8 +270,9 @@ class Pipeline:
                 now=now,
             )
             videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
+            policies.keep(session, policy, now=now)
             rows: list[tuple[Assessment, Finding | None]] = [(f.assessment, f) for f in findings]
-            for assessment, found in rows or [(assess_nobody(self.policy), None)]:
+            for assessment, found in rows or [(assess_nobody(policy), None)]:
                 videos.record_assessment(
                     session,
                     post_id=posted.id,
@@ -250,6 +290,8 @@ class Pipeline:
                     watermarks_version=versions.watermarks,
                     now=now,
                 )
+            for each in beside:
+                shadows.record(session, post_id=posted.id, likeness_id=each.likeness, shadow=each.shadow, live=each.live, now=now)
             for finding in sorted(findings, key=lambda f: f.match.likeness):  # one order for all, or two transactions could deadlock
                 if not finding.assessment.flagged:
                     recorded.append(finding)
@@ -264,6 +306,9 @@ class Pipeline:
                     moments=shown[finding.match.likeness],
                     versions=asdict(versions),
                     now=now,
+                    queue=(route := policy.route(finding.facts)).queue,
+                    priority=route.priority,
+                    due_at=now + timedelta(hours=route.sla_hours),
                 )
                 recorded.append(replace(finding, case_id=case.id, case_opened=opened))
         return tuple(recorded)
@@ -274,6 +319,15 @@ class Pipeline:
         return cases.Moment(
             time_s=still.moment.time_s, score=still.moment.score, reference_id=still.moment.reference, still=file, box=still.moment.box
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """One likeness in one post as a shadow policy and the policy in force assess it."""
+
+    likeness: str
+    shadow: Assessment
+    live: Assessment
 
 
 def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:

@@ -9,7 +9,8 @@ Texts are kept as they were written, comments included, and never altered. All a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,8 +22,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from monitor import audit
 from monitor.decision.diff import moves_a_threshold
 from monitor.decision.policy import Policy, parse
-from monitor.errors import NotFound, RequestRefused
+from monitor.errors import NotFound, PolicyError, PolicyUnreadable, RequestRefused
 from monitor.store import Base, Store, insert_if_absent, locked
+
+_log = logging.getLogger(__name__)
 
 
 class Standing(StrEnum):
@@ -110,6 +113,11 @@ def get(session: Session, policy_id: str) -> StoredPolicy:
     return _found({row.id: row for row in session.scalars(select(StoredPolicy))}, policy_id)
 
 
+def read(row: StoredPolicy) -> Policy:
+    """The policy of a row. Raises `PolicyUnreadable`."""
+    return _parsed(row.text, row.id)
+
+
 def list_policies(session: Session) -> list[StoredPolicy]:
     """All, the newest first."""
     return list(session.scalars(select(StoredPolicy).order_by(StoredPolicy.proposed_at.desc(), StoredPolicy.id)))
@@ -123,14 +131,23 @@ class Policies:
         self._unstored = unstored
 
     def current(self) -> InForce:
-        """The policy that acts and its shadows. Raises what reading the database raises."""
+        """The policy that acts and its shadows; a shadow this release cannot read is left out, with a warning.
+
+        Raises `PolicyUnreadable` for the one that acts, and what reading the database raises.
+        """
         acts = (Standing.ACTIVE, Standing.SHADOW)
         with self._store.session(read_only=True) as session:
             query = select(StoredPolicy.id, StoredPolicy.text, StoredPolicy.standing).where(StoredPolicy.standing.in_(acts))
             rows = session.execute(query.order_by(StoredPolicy.id)).all()
-        parsed = [(standing, _parsed(text, policy_id)) for policy_id, text, standing in rows]
-        active = next((policy for standing, policy in parsed if standing == Standing.ACTIVE), self._unstored)
-        return InForce(active, tuple(policy for standing, policy in parsed if standing == Standing.SHADOW))
+        active = next((_parsed(text, policy_id) for policy_id, text, standing in rows if standing == Standing.ACTIVE), self._unstored)
+        shadows = []
+        for policy_id, text, standing in rows:
+            if standing == Standing.SHADOW:
+                try:
+                    shadows.append(_parsed(text, policy_id))
+                except PolicyUnreadable as error:
+                    _log.warning("%s", error)
+        return InForce(active, tuple(shadows))
 
     def at(self, policy_id: str) -> Policy | None:
         """The policy that assessments name so; None: it is not kept here."""
@@ -140,16 +157,22 @@ class Policies:
             row = session.get(StoredPolicy, policy_id)
             return None if row is None else _parsed(row.text, row.id)
 
-    def keep(self, session: Session, policy: Policy, text: Callable[[], str], *, now: datetime) -> None:
-        """Keep the policy of the file as well, once an assessment names it: a file may be edited, an assessment stays."""
-        if policy.id == self._unstored.id and session.get(StoredPolicy, policy.id) is None:
-            values = {"text": text(), "note": "the file in force", "standing": Standing.RETIRED, "proposed_by": "file", "proposed_at": now}
-            insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None)
+
+def keep(session: Session, policy: Policy, *, now: datetime) -> None:
+    """Keep a policy that an assessment names: a file may be edited, an assessment stays. What is kept is left as it is."""
+    if session.get(StoredPolicy, policy.id) is None:
+        values = {"text": policy.text, "note": "read from a file", "standing": Standing.RETIRED, "proposed_by": "file", "proposed_at": now}
+        insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None)
 
 
 @lru_cache(maxsize=64)
 def _parsed(text: str, policy_id: str) -> Policy:
-    return parse(text, f"policy {policy_id}")
+    try:
+        return parse(text, f"policy {policy_id}", of_before=True)
+    except PolicyError as error:
+        raise PolicyUnreadable(
+            error.thing, f"this release cannot read it: {error.reason}", "Run one release everywhere, or activate a policy of this one"
+        ) from error
 
 
 def _found(rows: dict[str, StoredPolicy], policy_id: str) -> StoredPolicy:

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     )
     kafka_password: SecretStr | None = Field(None, description="SASL password; never shown", repr=False)
 
+    password: SecretStr | None = Field(None, description="an account's password, for commands that would ask for it", repr=False)
+
     worker_slots: int = Field(2, ge=1, le=64, description="videos one worker has in work at once")
     worker_window: int = Field(256, ge=1, le=10_000, description="events one worker holds unacknowledged at most, waiting ones included")
     worker_attempts: int = Field(4, ge=1, le=20, description="tries of one event whose own source, or our own code, fails")
@@ -192,7 +194,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         if not first["loc"]:  # of several settings together
             raise ConfigError("SOSIE_KAFKA_*", first["msg"].removeprefix("Value error, "), "Set both, or neither") from None
         name = str(first["loc"][0])
-        secret = name in ("database_url", "kafka_password") or (name == "kafka_brokers" and "@" in str(first["input"]))
+        secret = name in ("database_url", "kafka_password", "password") or (name == "kafka_brokers" and "@" in str(first["input"]))
         shown = "" if secret else f" {first['input']!r}"
         raise ConfigError(
             f"{ENV_PREFIX}{name.upper()}",

@@ -32,6 +32,7 @@ def watch_queue(metrics: Metrics, store: Store) -> None:
 
     metrics.queue_depth.set_function(gauge(lambda session, now: queue.counts(session, now=now).open))
     metrics.queue_claimed.set_function(gauge(lambda session, now: queue.counts(session, now=now).claimed))
+    metrics.queue_overdue.set_function(gauge(lambda session, now: queue.overdue(session, now=now)))
     metrics.queue_oldest.set_function(gauge(_oldest_s))
 
 

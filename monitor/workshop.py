@@ -23,6 +23,7 @@ from monitor.intake.fetch import FetchLimits
 from monitor.intake.sandbox import Sandbox
 from monitor.metrics import Metrics
 from monitor.pipeline import Pipeline
+from monitor.policies import Policies
 from monitor.provenance.trust import TrustLists
 from monitor.settings import Settings
 from monitor.store import Store
@@ -90,11 +91,12 @@ class Workshop:
 
     @cached_property
     def policy(self) -> Policy:
+        """The file's, which acts while no policy was activated."""
         return load_policy(self.settings.policy)
 
-    def policy_of(self, version: str) -> Policy | None:
-        """The policy that assessments name so, or None: not known here."""
-        return self.policy if self.policy.id == version else None
+    @cached_property
+    def policies(self) -> Policies:
+        return Policies(self.store, self.policy)
 
     @cached_property
     def trust(self) -> TrustLists:
@@ -111,7 +113,8 @@ class Workshop:
     @cached_property
     def pipeline(self) -> Pipeline:
         settings = self.settings
-        policy, trust = self.policy, self.trust  # cheap, and their mistakes should show before a model is loaded
+        policies, trust = self.policies, self.trust  # cheap, and their mistakes should show before a model is loaded
+        policies.current()  # one that this release cannot read should show now, not with the first video
         sampling = self.sampling
         kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
         kept.expire()
@@ -121,7 +124,7 @@ class Workshop:
             sandbox=self.sandbox,
             models=self.models,
             gallery=self.gallery,
-            policy=policy,
+            policies=policies,
             trust=trust,
             limits=FetchLimits(
                 max_bytes=settings.fetch_max_bytes,

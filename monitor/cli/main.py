@@ -13,12 +13,14 @@ import sys
 import typer
 
 from monitor.cli import (
+    account,
     consent,
     dead_letters,
     demo,
     index,
     likeness,
     model,
+    policy,
     provenance,
     reconcile,
     repeat,
@@ -51,7 +53,8 @@ app.add_typer(likeness.app, name="likeness")
 app.add_typer(consent.app, name="consent")
 app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
-app.add_typer(settings.policy_app, name="policy")
+app.add_typer(policy.app, name="policy")
+app.add_typer(account.app, name="account")
 app.add_typer(topics.app, name="topics")
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(dead_letters.app, name="dead-letters")

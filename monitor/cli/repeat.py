@@ -25,7 +25,7 @@ def repeat(
     with Workshop(settings.load()) as workshop:
         with workshop.store.session(read_only=True) as session:
             kept = videos.latest_assessments(session, posts=posts or None, limit=last)
-        repeater = Repeater(workshop.pipeline, workshop.policy_of)
+        repeater = Repeater(workshop.pipeline, workshop.policies.at)
         repetitions = [repeater.repeat(each) for each in kept]
     for each in repetitions:
         if json:

@@ -59,6 +59,9 @@ class CaseOut(BaseModel):
     risk: float = Field(description="0 to 1")
     reasons: list[Reason]
     opened_at: datetime
+    queue: str
+    priority: int = Field(description="1 comes first")
+    due_at: datetime | None = Field(description="when it should be decided")
     claimed_by: str | None = Field(description="whoever holds a live claim")
     claimed_until: datetime | None
 
@@ -156,14 +159,15 @@ def list_cases(
     principal: Reader,
     state: Literal["open", "decided", "all"] = "open",
     likeness: Annotated[str | None, Query(description="a likeness id")] = None,
+    name: Annotated[str | None, Query(alias="queue", description="the name of a queue; default: all")] = None,
     after: Annotated[str | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> QueuePage:
-    """Cases by risk, highest first; the oldest first among equals."""
+    """Cases by priority, then by risk, highest first; the oldest first among equals."""
     now = context.clock()
     shown = None if state == "all" else CaseState(state)
     with context.store.session(read_only=True) as session:
-        view = queue_view(session, state=shown, likeness_id=likeness, after=after, now=now, limit=limit)
+        view = queue_view(session, state=shown, likeness_id=likeness, name=name, after=after, now=now, limit=limit)
     return QueuePage(
         items=[_item(row, now) for row in view.rows],
         next=view.next,
@@ -175,7 +179,7 @@ def list_cases(
 
 @router.post("/cases/next", tags=["claim"], responses={204: {"description": "Nothing is free"}}, response_model=LeaseOut)
 def claim_next(context: ContextDep, principal: Reviewer) -> Any:
-    """Claim the case with the highest risk that nobody holds."""
+    """Claim the most urgent case that nobody holds."""
     with context.store.session() as session:
         lease = queue.claim_next(session, reviewer=principal.name, lease_s=context.settings.lease_s, now=context.clock())
     return _lease(lease) if lease else Response(status_code=204)
@@ -256,6 +260,9 @@ def _case(case: Case, likeness: Any, now: datetime) -> dict[str, Any]:
         "risk": case.risk,
         "reasons": case.reasons,
         "opened_at": case.opened_at,
+        "queue": case.queue,
+        "priority": case.priority,
+        "due_at": case.due_at,
         "claimed_by": case.lease_owner if claimed else None,
         "claimed_until": case.lease_expires_at if claimed else None,
     }

@@ -59,18 +59,32 @@ def queue_page(
     principal: Reader,
     state: ShownState = "open",
     likeness: str = "",
+    name: Annotated[str, Query(alias="queue")] = "",
     after: str = "",
     said: str = "",
 ) -> Response:
     shown = None if state == "all" else CaseState(state)
     with context.store.session(read_only=True) as session:
-        view = queue_view(session, state=shown, likeness_id=likeness or None, after=after or None, now=context.clock(), limit=QUEUE_PAGE)
-    return context.page(request, "queue.html", view=view, state=state, likeness=likeness, after=after, notice=NOTICES.get(said))
+        view = queue_view(
+            session,
+            state=shown,
+            likeness_id=likeness or None,
+            name=name or None,
+            after=after or None,
+            now=context.clock(),
+            limit=QUEUE_PAGE,
+        )
+    return context.page(request, "queue.html", view=view, state=state, likeness=likeness, name=name, after=after, notice=NOTICES.get(said))
 
 
 @router.post("/queue/next")
-def claim_next(context: ContextDep, principal: Reviewer, likeness: Annotated[str, Form(max_length=100)] = "") -> Response:
-    return _to_next(context, principal, likeness_id=likeness or None, otherwise="nothing-free")
+def claim_next(
+    context: ContextDep,
+    principal: Reviewer,
+    likeness: Annotated[str, Form(max_length=100)] = "",
+    name: Annotated[str, Form(alias="queue", max_length=100)] = "",
+) -> Response:
+    return _to_next(context, principal, likeness_id=likeness or None, name=name or None, otherwise="nothing-free")
 
 
 @router.get("/cases/{case_id}")
@@ -140,14 +154,16 @@ def give_verdict(
     except (LeaseLost, RequestRefused) as error:
         return _case_page(request, context, principal, case_id, draft=draft, error=error)
     if then == "next":
-        return _to_next(context, principal, likeness_id=None, otherwise="recorded")
+        return _to_next(context, principal, otherwise="recorded")
     return RedirectResponse(f"/cases/{case_id}?said=recorded", 303)
 
 
-def _to_next(context: Context, principal: Principal, *, likeness_id: str | None, otherwise: str) -> Response:
+def _to_next(
+    context: Context, principal: Principal, *, otherwise: str, likeness_id: str | None = None, name: str | None = None
+) -> Response:
     with context.store.session() as session:
         lease = queue.claim_next(
-            session, reviewer=principal.name, lease_s=context.settings.lease_s, now=context.clock(), likeness_id=likeness_id
+            session, reviewer=principal.name, lease_s=context.settings.lease_s, now=context.clock(), likeness_id=likeness_id, name=name
         )
     return RedirectResponse(f"/cases/{lease.case_id}" if lease else f"/queue?said={otherwise}", 303)
 

@@ -57,6 +57,8 @@ class QueueView:
     counts: queue.Counts
     oldest: datetime | None
     likenesses: tuple[Likeness, ...]
+    queues: tuple[str, ...]
+    overdue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,28 @@ class CaseView:
 
 
 def queue_view(
-    session: Session, *, state: CaseState | None, likeness_id: str | None, after: str | None, now: datetime, limit: int
+    session: Session,
+    *,
+    state: CaseState | None,
+    likeness_id: str | None,
+    name: str | None,
+    after: str | None,
+    now: datetime,
+    limit: int,
 ) -> QueueView:
     """Raises `RequestRefused` for a cursor that is not one."""
-    page = queue.page(session, state=state, likeness_id=likeness_id, after=after, limit=limit)
+    page = queue.page(session, state=state, likeness_id=likeness_id, name=name, after=after, limit=limit)
     known = {likeness.id: likeness for likeness in likenesses.list_likenesses(session, include_removed=True)}
     rows = tuple(QueueRow(item.case, known[item.case.likeness_id], item.posts, _top_reason(item.case.reasons)) for item in page.items)
-    return QueueView(rows, page.next, queue.counts(session, now=now), queue.oldest_open(session), tuple(known.values()))
+    return QueueView(
+        rows=rows,
+        next=page.next,
+        counts=queue.counts(session, now=now),
+        oldest=queue.oldest_open(session),
+        likenesses=tuple(known.values()),
+        queues=tuple(queue.names(session)),
+        overdue=queue.overdue(session, now=now),
+    )
 
 
 def case_view(session: Session, case_id: str) -> CaseView:

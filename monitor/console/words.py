@@ -41,6 +41,11 @@ def age(since: datetime, now: datetime) -> str:
     return f"{int(seconds // 86400)} days"
 
 
+def due(at: datetime, now: datetime) -> str:
+    """When something is due: in 5 h, or 2 h late."""
+    return f"in {age(now, at)}" if at >= now else f"{age(at, now)} late"
+
+
 def day(value: date) -> str:
     return f"{value.day} {value:%B %Y}"
 
@@ -83,6 +88,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "capitalize_first": capitalize_first,
     "count": count,
     "day": day,
+    "due": due,
     "duration": duration,
     "iso": iso,
     "moment": moment,

@@ -83,11 +83,14 @@ class Route(_Strict):
     sla_hours: Annotated[Finite, Field(gt=0, le=24 * 365)]
 
 
+FOUND = 0.5
+"""The score from which on a likeness counts as found."""
+
 _ROUTE = Route(queue="main", priority=5, sla_hours=72)
 
 
 class Policy(_Strict):
-    """A whole policy; immutable. `id` is what assessments name."""
+    """A whole policy; immutable. `id` is what assessments name, `text` the file it was read from, comments and all."""
 
     version: Annotated[str, Field(min_length=1, max_length=40)]
     prior: Finite
@@ -96,6 +99,7 @@ class Policy(_Strict):
     routes: dict[LikenessClass, Route] = Field(default_factory=lambda: dict.fromkeys(LikenessClass, _ROUTE))
     signals: dict[SignalCode, Weighing]
     digest: str = Field("", exclude=True)
+    text: str = Field("", exclude=True, repr=False)
 
     @field_validator("signals")
     @classmethod
@@ -154,8 +158,14 @@ def assess(facts: Facts, policy: Policy) -> Assessment:
 
 
 def assess_again(facts: Facts, policy: Policy) -> Assessment:
-    """As `assess`, for facts that were kept under another policy: this one's threshold and slope make the score anew."""
-    return assess(facts if facts.z is None else replace(facts, score=policy.matching.score(facts.z)), policy)
+    """As `assess`, for facts that were kept under another policy: this one's threshold and slope make the score anew.
+
+    Below this one's threshold nobody is found. What its other rules of matching would change cannot be seen in facts.
+    """
+    if facts.z is None:
+        return assess(facts, policy)
+    score = policy.matching.score(facts.z)
+    return assess(replace(facts, score=score), policy) if score >= FOUND else assess_nobody(policy)
 
 
 def assess_nobody(policy: Policy) -> Assessment:
@@ -195,8 +205,8 @@ def load_policy(file: Path | None) -> Policy:
         raise PolicyError(file, f"cannot be read: {error}", "Check SOSIE_POLICY; without it the shipped policy is used") from error
 
 
-def parse(text: str, name: str) -> Policy:
-    """A policy from YAML text; `name` stands in errors."""
+def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
+    """A policy from YAML text; `name` stands in errors. In one of an earlier release (`of_before`) newer signals weigh nothing."""
     try:
         tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -204,8 +214,11 @@ def parse(text: str, name: str) -> Policy:
         raise PolicyError(f"{name}:{line}", f"is not YAML: {error.problem}", "Mend this line") from error
     if not isinstance(tree, Mapping):
         raise PolicyError(f"{name}:1", "is not a policy: no settings in it", "Start from the shipped policy: `sosie policy show`")
+    values = dict(tree)
+    if of_before and isinstance(tree.get("signals"), Mapping):
+        values["signals"] = {code.value: {"weight": 0, "text": ""} for code in SignalCode} | dict(tree["signals"])
     try:
-        return Policy.model_validate(dict(tree) | {"digest": hashlib.sha256(text.encode()).hexdigest()[:8]})
+        return Policy.model_validate(values | {"digest": hashlib.sha256(text.encode()).hexdigest()[:8], "text": text})
     except ValidationError as error:
         first = min(error.errors(), key=lambda e: _TOLD_FIRST.get(e["type"], 1))
         path = [part for part in first["loc"] if part != "[key]"]

@@ -76,6 +76,11 @@ def get_account(session: Session, account_id: str) -> Account | None:
     return session.scalars(select(Account).filter_by(id=account_id, disabled_at=None)).one_or_none()
 
 
+def list_accounts(session: Session) -> list[Account]:
+    """All, the disabled ones too, by name."""
+    return list(session.scalars(select(Account).order_by(Account.name)))
+
+
 def set_password(session: Session, name: str, password: str, *, actor: str, now: datetime) -> Account:
     """Raises `NotFound`, or `RequestRefused` for a password under 12 characters."""
     password_hash = _hash(password)

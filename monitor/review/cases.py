@@ -40,13 +40,14 @@ class Case(Base):
     """What a reviewer sees. `reasons`, `evidence` and `versions` are those of the riskiest post.
 
     `lease_token` counts the claims ever made on this case and only grows; owner and expiry are those of the last one.
-    `events` counts what the outbox ever said of it.
+    `events` counts what the outbox ever said of it. `queue`, `priority` (1 comes first) and `due_at` are the policy's
+    route; cases of release 0.1 are due at no time.
     """
 
     __tablename__ = "cases"
     __table_args__ = (
         UniqueConstraint("likeness_id", "video_sha256"),
-        Index("ix_cases_queue", "state", "risk", "opened_at", "id"),
+        Index("ix_cases_queue", "state", "priority", "risk", "opened_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -60,6 +61,9 @@ class Case(Base):
     versions: Mapped[dict[str, Any]] = mapped_column(JSON)
     opened_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    queue: Mapped[str] = mapped_column(server_default=text("'main'"), default="main")
+    priority: Mapped[int] = mapped_column(server_default=text("5"), default=5)
+    due_at: Mapped[datetime | None]
     lease_owner: Mapped[str | None]
     lease_token: Mapped[int] = mapped_column(BigInteger)
     lease_expires_at: Mapped[datetime | None]
@@ -95,12 +99,15 @@ def open_or_join(
     moments: Sequence[Moment],
     versions: Mapping[str, str],
     now: datetime,
+    queue: str = "main",
+    priority: int = 5,
+    due_at: datetime | None = None,
     actor: str = "scan",
 ) -> tuple[Case, bool]:
     """Put a recorded post on the case of (likeness, video), opening the case if there is none; say whether it was opened.
 
     Idempotent, and safe when two do it at once: one case, both posts. The riskiest post's reasons and evidence stand;
-    a decided case keeps its verdict.
+    a decided case keeps its verdict. A case stays as urgent as the most urgent route it was ever given.
     """
     found = {
         "risk": risk,
@@ -118,6 +125,9 @@ def open_or_join(
         verdict=None,
         opened_at=now,
         updated_at=now,
+        queue=queue,
+        priority=priority,
+        due_at=due_at,
         lease_owner=None,
         lease_token=0,
         lease_expires_at=None,
@@ -129,6 +139,9 @@ def open_or_join(
         case.updated_at = now
         for name, value in found.items():
             setattr(case, name, value)
+    if priority < case.priority:
+        case.queue, case.priority = queue, priority
+        case.due_at = min((due for due in (case.due_at, due_at) if due is not None), default=None)
     if insert_if_absent(session, CasePost, case_id=case.id, post_id=post_id):
         case.updated_at = now
         record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail={"post": post_id, "risk": risk})

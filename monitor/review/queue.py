@@ -63,12 +63,13 @@ def page(
     *,
     state: CaseState | None = CaseState.OPEN,
     likeness_id: str | None = None,
+    name: str | None = None,
     after: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """Cases by risk, the riskiest first, then the oldest; `state` None: open and decided ones.
+    """Cases by priority, then by risk, the riskiest first, then the oldest; `state` None: open and decided ones; `name` one queue.
 
-    New cases neither shift nor repeat a line on later pages; only a case whose risk grew meanwhile may be met on an earlier one.
+    New cases neither shift nor repeat a line on later pages; only a case that grew more urgent meanwhile may be met on an earlier one.
     Raises `RequestRefused` for a cursor that `page` did not make, or a limit outside 1 to 500.
     """
     if not 1 <= limit <= MAX_PAGE:
@@ -84,6 +85,8 @@ def page(
         query = query.where(Case.state == state)
     if likeness_id is not None:
         query = query.where(Case.likeness_id == likeness_id)
+    if name is not None:
+        query = query.where(Case.queue == name)
     if after is not None:
         query = query.where(_beyond(after))
     items = tuple(Item(case, int(posts), int(views)) for case, posts, views in session.execute(query))
@@ -120,7 +123,19 @@ def claim(session: Session, case_id: str, *, reviewer: str, lease_s: float, now:
     return _renew(session, case, lease_s, now) if case.claimed(now) else _grant(session, case, reviewer, lease_s, now)
 
 
-def claim_next(session: Session, *, reviewer: str, lease_s: float, now: datetime, likeness_id: str | None = None) -> Lease | None:
+def names(session: Session) -> list[str]:
+    """The queues that have open cases."""
+    return list(session.scalars(select(Case.queue).where(Case.state == CaseState.OPEN).distinct().order_by(Case.queue)))
+
+
+def overdue(session: Session, *, now: datetime) -> int:
+    """How many open cases are past the time by which they should have been decided."""
+    return session.scalars(select(func.count()).select_from(Case).where(Case.state == CaseState.OPEN, Case.due_at < now)).one()
+
+
+def claim_next(
+    session: Session, *, reviewer: str, lease_s: float, now: datetime, likeness_id: str | None = None, name: str | None = None
+) -> Lease | None:
     """Claim the first open case in the queue's order that nobody, the reviewer included, has a live claim on; None: there is none.
 
     Two reviewers asking at once get two cases: PostgreSQL skips the row another transaction holds, SQLite lets one in at a time.
@@ -128,6 +143,8 @@ def claim_next(session: Session, *, reviewer: str, lease_s: float, now: datetime
     query = select(Case).where(Case.state == CaseState.OPEN, _free(now)).order_by(*_ORDER).limit(1)
     if likeness_id is not None:
         query = query.where(Case.likeness_id == likeness_id)
+    if name is not None:
+        query = query.where(Case.queue == name)
     first = query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
     case = session.scalars(first).one_or_none()
     return None if case is None else _grant(session, case, reviewer, lease_s, now)
@@ -192,25 +209,26 @@ def _until(case: Case) -> str:
     return f"{case.lease_expires_at:%H:%M:%S} UTC"
 
 
-_ORDER = (Case.risk.desc(), Case.opened_at, Case.id)
+_ORDER = (Case.priority, Case.risk.desc(), Case.opened_at, Case.id)
 
 
 def _cursor(case: Case) -> str:
-    return base64.urlsafe_b64encode(json.dumps([case.risk, case.opened_at.isoformat(), case.id]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([case.priority, case.risk, case.opened_at.isoformat(), case.id]).encode()).decode()
 
 
 def _beyond(cursor: str) -> ColumnElement[bool]:
     try:
-        risk, opened_at_text, case_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        risk, opened_at, case_id = float(risk), datetime.fromisoformat(opened_at_text), str(case_id)
+        priority, risk, opened_at_text, case_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        priority, risk, opened_at, case_id = int(priority), float(risk), datetime.fromisoformat(opened_at_text), str(case_id)
         if opened_at.tzinfo is None:
             raise ValueError("a time without a zone")
     except (binascii.Error, ValueError, TypeError) as error:
         raise RequestRefused(
             "The page address", "its `after` part is not one this queue gave out", "Start again from the first page"
         ) from error
-    return or_(
+    behind = or_(
         Case.risk < risk,
         and_(Case.risk == risk, Case.opened_at > opened_at),
         and_(Case.risk == risk, Case.opened_at == opened_at, Case.id > case_id),
     )
+    return or_(Case.priority > priority, and_(Case.priority == priority, behind))

@@ -6,17 +6,19 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 from prometheus_client import generate_latest
 
-from monitor import settings, videos
+from monitor import settings, shadows, videos
 from monitor.cast.credentials import CAPTURED, Studio
 from monitor.decision.evidence import Facts
-from monitor.decision.policy import assess
+from monitor.decision.policy import Assessment, Policy, assess, parse
 from monitor.errors import DatabaseBusy, NotAVideo
+from monitor.policies import InForce, Policies
 from monitor.result import Posted
 from monitor.review import cases, queue
 from monitor.standing_metrics import watch_queue
@@ -58,6 +60,9 @@ def test_a_case_has_stills_on_disk_for_its_moments_and_the_versions_it_rests_on(
         "watermarks": "none",
     }
     assert case.risk == result.assessment.risk
+    route = workshop.policy.route(result.findings[0].facts)
+    assert (case.queue, case.priority) == (route.queue, route.priority) == ("main", 3), "of somebody deceased"
+    assert case.due_at == case.opened_at + timedelta(hours=24)
 
 
 def test_an_assessment_keeps_its_facts_without_the_name_and_they_give_the_same_assessment_again(workshop: Workshop, clips: Path) -> None:
@@ -189,3 +194,21 @@ def _decoding(parent: psutil.Process, video: Path) -> list[psutil.Process]:
             except psutil.Error:
                 continue
     raise AssertionError("it ended before it was killed")
+
+
+def test_a_shadow_that_fails_hurts_nobody(workshop: Workshop, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow = parse(workshop.policy.text.replace("flag_at: 0.5", "flag_at: 0.9"), "shadow")
+    in_force = InForce(workshop.policy, (shadow,))
+    monkeypatch.setattr(Policies, "current", lambda self: in_force)
+
+    def fails(facts: Facts, policy: Policy) -> Assessment:
+        if policy.id == shadow.id:
+            raise ZeroDivisionError
+        return assess(facts, policy)
+
+    monkeypatch.setattr("monitor.pipeline.assess", fails)
+    result = workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4")))
+    assert result.flagged
+    assert b"sosie_shadow_failures_total 1.0" in generate_latest(workshop.metrics.registry)
+    with workshop.store.session(read_only=True) as session:
+        assert shadows.comparisons(session) == {}

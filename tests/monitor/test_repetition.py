@@ -23,7 +23,7 @@ HUNDRED = 100
 def repeated(workshop: Workshop, limit: int = 1000) -> list[Repetition]:
     with workshop.store.session(read_only=True) as session:
         kept = videos.latest_assessments(session, limit=limit)
-    repeater = Repeater(workshop.pipeline, workshop.policy_of)
+    repeater = Repeater(workshop.pipeline, workshop.policies.at)
     return [repeater.repeat(each) for each in kept]
 
 

@@ -1,4 +1,4 @@
-"""`sosie settings`, `sosie policy show`, and settings that are wrong."""
+"""`sosie settings`, and settings that are wrong."""
 
 from __future__ import annotations
 

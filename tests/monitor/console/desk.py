@@ -101,6 +101,9 @@ class Desk:
         caption: str | None = "A caption",
         source: str = "https://videos.example/1",
         provenance: Provenance | None = None,
+        queue: str = "main",
+        priority: int = 5,
+        due_in_s: float | None = None,
     ) -> str:
         """One case with one post. Returns its id."""
         self.posts += 1
@@ -131,6 +134,9 @@ class Desk:
                 moments=moments,
                 versions={"policy": "1", "index": "i7", "model": "m1", "trust": "t1"},
                 now=self.clock(),
+                queue=queue,
+                priority=priority,
+                due_at=None if due_in_s is None else self.clock() + timedelta(seconds=due_in_s),
             )
         return case.id
 

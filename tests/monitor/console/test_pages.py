@@ -295,3 +295,24 @@ def test_a_name_in_the_database_cannot_lead_out_of_the_evidence(desk: Desk, ana:
 def test_the_day_of_death_is_a_date_not_a_time(desk: Desk, ana: TestClient) -> None:
     desk.case(desk.likeness("Cleo Hart", deceased_on=date(2001, 1, 2)))
     assert "Deceased 2 January 2001" in ana.get("/queue").text
+
+
+def test_the_queue_says_when_each_case_is_due_and_what_is_late(desk: Desk, ana: TestClient) -> None:
+    ada = desk.likeness()
+    soon, late = desk.case(ada, due_in_s=5 * 3600), desk.case(ada, due_in_s=-2 * 3600)
+    page = ana.get("/queue").text
+    assert ">in 5 h</time>" in page
+    assert 'class="late">2 h late</time>' in page
+    assert "1 overdue" in page
+    assert "due <b>in 5 h</b>" in ana.get(f"/cases/{soon}").text
+    assert "priority 5" in ana.get(f"/cases/{late}").text
+
+
+def test_a_queue_can_be_chosen_and_its_next_case_claimed(desk: Desk, ana: TestClient) -> None:
+    ada = desk.likeness()
+    main, estates = desk.case(ada, priority=1), desk.case(ada, queue="estates")
+    assert cases_shown(ana.get("/queue").text) == [main, estates]
+    assert cases_shown(ana.get("/queue?queue=estates").text) == [estates]
+    assert post(ana, "/queue/next", queue="estates").headers["location"] == f"/cases/{estates}"
+    answer = ana.get("/api/cases?queue=estates").json()
+    assert [(item["id"], item["queue"], item["priority"], item["due_at"]) for item in answer["items"]] == [(estates, "estates", 5, None)]

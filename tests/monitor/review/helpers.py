@@ -18,7 +18,15 @@ Result = TypeVar("Result")
 
 
 def scan(
-    store: Store, *, likeness: str = "l1", video: str = "v1", post: str = "p1", risk: float = 0.5, now: datetime = NOW, **of_post: Any
+    store: Store,
+    *,
+    likeness: str = "l1",
+    video: str = "v1",
+    post: str = "p1",
+    risk: float = 0.5,
+    now: datetime = NOW,
+    route: tuple[str, int, datetime | None] = ("main", 5, None),
+    **of_post: Any,
 ) -> tuple[Case, bool]:
     """What one post of a video with one match leaves behind, in one transaction."""
     with store.session() as session:
@@ -34,6 +42,9 @@ def scan(
             moments=[MOMENT],
             versions={"policy": "1"},
             now=now,
+            queue=route[0],
+            priority=route[1],
+            due_at=route[2],
         )
 
 

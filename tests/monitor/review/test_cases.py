@@ -117,3 +117,12 @@ def test_processes_at_once_make_one_case_per_video_with_every_post(store: Store,
 def test_an_unknown_case_is_not_found(store: Store) -> None:
     with store.session(read_only=True) as session, pytest.raises(NotFound):
         get_case(session, "unknown")
+
+
+def test_a_case_stays_as_urgent_as_its_most_urgent_route(store: Store) -> None:
+    soon, later = NOW + timedelta(hours=1), NOW + timedelta(hours=9)
+    scan(store, post="p1", route=("main", 5, soon))
+    case, _ = scan(store, post="p2", route=("estates", 3, later))
+    assert (case.queue, case.priority, case.due_at) == ("estates", 3, soon)
+    case, _ = scan(store, post="p3", route=("main", 4, NOW))
+    assert (case.queue, case.priority, case.due_at) == ("estates", 3, soon)

@@ -10,7 +10,7 @@ import pytest
 from monitor import audit
 from monitor.errors import LeaseHeld, LeaseLost, NotFound, RequestRefused
 from monitor.review.cases import CaseState, get_case
-from monitor.review.queue import Counts, Lease, claim, claim_next, counts, oldest_open, page, release, renew
+from monitor.review.queue import Counts, Lease, claim, claim_next, counts, names, oldest_open, overdue, page, release, renew
 from monitor.review.verdicts import Verdict, decide
 from monitor.store import Store
 from tests.monitor.review.helpers import NOW, scan, together
@@ -45,6 +45,46 @@ def test_the_riskiest_come_first_then_the_oldest(store: Store) -> None:
     ids = several(store, 6)
     with store.session(read_only=True) as session:
         assert [item.case.id for item in page(session).items] == [ids[n] for n in (2, 5, 1, 4, 0, 3)]
+
+
+def routed(store: Store, video: str, *, priority: int, risk: float = 0.5, name: str = "main", due_at: datetime | None = None) -> str:
+    return scan(store, video=video, post=video, risk=risk, route=(name, priority, due_at))[0].id
+
+
+def test_priority_comes_before_risk_on_every_page(store: Store) -> None:
+    low, high, first = (routed(store, f"v{n}", priority=p, risk=r) for n, (p, r) in enumerate(((5, 0.9), (5, 0.95), (1, 0.5))))
+    with store.session(read_only=True) as session:
+        top = page(session, limit=1)
+        rest = page(session, limit=1, after=top.next)
+        last = page(session, limit=1, after=rest.next)
+    assert [item.case.id for each in (top, rest, last) for item in each.items] == [first, high, low]
+    taken = take_next(store)
+    assert taken
+    assert taken.case_id == first
+
+
+def test_a_queue_has_its_own_cases_and_its_own_next(store: Store) -> None:
+    main, estates = routed(store, "a", priority=1), routed(store, "b", priority=5, name="estates")
+    with store.session(read_only=True) as session:
+        assert [item.case.id for item in page(session, name="estates").items] == [estates]
+        assert names(session) == ["estates", "main"]
+    with store.session() as session:
+        assert claim_next(session, reviewer="ada", lease_s=LEASE_S, now=NOW, name="estates").case_id == estates  # type: ignore[union-attr]
+        assert claim_next(session, reviewer="bo", lease_s=LEASE_S, now=NOW, name="estates") is None
+        assert claim_next(session, reviewer="bo", lease_s=LEASE_S, now=NOW).case_id == main  # type: ignore[union-attr]
+
+
+def test_what_is_past_its_time_is_counted_until_it_is_decided(store: Store) -> None:
+    late = routed(store, "a", priority=5, due_at=NOW - TICK)
+    routed(store, "b", priority=5, due_at=NOW)
+    routed(store, "c", priority=5)
+    with store.session(read_only=True) as session:
+        assert overdue(session, now=NOW) == 1
+    lease = take(store, late)
+    with store.session() as session:
+        decide(session, late, reviewer="ada", token=lease.token, verdict=Verdict.PARODY, reason="r", now=NOW)
+    with store.session(read_only=True) as session:
+        assert overdue(session, now=NOW) == 0
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])

@@ -1,0 +1,27 @@
+"""Who gives a command that takes a person: an account's name and password."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monitor.errors import RequestRefused
+from monitor.review.accounts import Account, Role, verify_password
+from monitor.workshop import Workshop
+
+As = Annotated[str, typer.Option("--as", metavar="ACCOUNT", help="Your account; its password is asked for, or taken from SOSIE_PASSWORD.")]
+
+
+def signed_in(workshop: Workshop, name: str, role: Role | None = None) -> Account:
+    """The account `name`, once its password is right. Raises `RequestRefused`, also for an account without the role."""
+    given = workshop.settings.password
+    password = typer.prompt(f"Password of {name}", hide_input=True, err=True) if given is None else given.get_secret_value()
+    with workshop.store.session(read_only=True) as session:
+        account = verify_password(session, name, password)
+        if account is None:
+            raise RequestRefused(f"Account {name}", "does not exist, is disabled, or has another password", "Try again")
+        if role is not None and account.role != role:
+            raise RequestRefused(f"Account {name}", f"is no {role}", f"Ask an {role} to do it")
+        session.expunge(account)
+        return account
