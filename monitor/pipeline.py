@@ -36,7 +36,7 @@ from monitor.intake.sniff import require_video
 from monitor.matching import Match, Moment, Voice, match
 from monitor.metrics import Metrics
 from monitor.policies import InForce, Policies
-from monitor.provenance.check import check
+from monitor.provenance.check import check, manifest_store
 from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists
 from monitor.registry import consents, likenesses
@@ -45,6 +45,7 @@ from monitor.registry.scope import Use
 from monitor.result import Finding, Posted, ScanResult, Still, Versions, ranges_text
 from monitor.review import cases
 from monitor.store import Store
+from monitor.trust_shelf import TrustShelf
 from monitor.vision.frames import SampleOptions, stills
 from monitor.vision.pictures import jpeg_bytes
 from monitor.vision.recipes import BUNDLED_NAME
@@ -68,7 +69,7 @@ class Pipeline:
     models: Models
     gallery: Gallery
     policies: Policies
-    trust: TrustLists
+    trust: TrustShelf
     limits: FetchLimits
     sampling: SampleOptions
     kept: FingerprintStore
@@ -104,20 +105,22 @@ class Pipeline:
             with self.metrics.stage("fetch"):
                 fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
-            fingerprint, reused = self._fingerprint(fetched)
+            trust = self.trust.current()
+            fingerprint, reused = self._fingerprint(fetched, trust)
             in_force = self.policies.current()  # once: one scan goes by one policy from its start to its end
             policy = in_force.active
             with self.metrics.stage("match"):
                 indexes, index_version = self.gallery.current()
                 matches = match(fingerprint, voices(indexes, self.models, policy), policy.matching)
-            versions = Versions(policy.id, index_version, self.models.version, self.trust.version, fingerprint.watermarks)
+            versions = Versions(policy.id, index_version, self.models.version, trust.version, fingerprint.watermarks)
             with self.metrics.stage("decide"):
                 findings = self._decide(posted, fingerprint, matches, policy)
                 beside = self._shadow(posted, fingerprint, indexes, findings, in_force)
             with self.metrics.stage("stills"):
                 findings = tuple(self._with_stills(f, fetched) if f.assessment.flagged or keep_stills else f for f in findings)
+                store = self._manifest_store(fingerprint, fetched) if findings else None
             with self.metrics.stage("review"):
-                findings = self._record(posted, fingerprint, findings, beside, policy, versions)
+                findings = self._record(posted, fingerprint, findings, beside, store, policy, versions)
         riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(policy))
         return ScanResult(
             posted=posted,
@@ -133,12 +136,12 @@ class Pipeline:
             reused=reused,
         )
 
-    def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
+    def _fingerprint(self, fetched: Fetched, trust: TrustLists) -> tuple[Fingerprint, bool]:
         watermarks = self.watermarks.current()
         if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
             self.metrics.reused.inc()
-            if (held.provenance.trust_version, held.provenance.rules) != (self.trust.version, RULES):
-                held = replace(held, provenance=self.sandbox.run(check, fetched.path, self.trust, source=fetched.source))
+            if (held.provenance.trust_version, held.provenance.rules) != (trust.version, RULES):
+                held = replace(held, provenance=self.sandbox.run(check, fetched.path, trust, source=fetched.source))
             if held.watermarks != watermarks.version:
                 held = fingerprints.with_marks(
                     held,
@@ -160,7 +163,7 @@ class Pipeline:
             sandbox=self.sandbox,
             models=self.models,
             looking=self._looking,
-            trust=self.trust,
+            trust=trust,
             options=self.sampling,
             metrics=self.metrics,
             watermarks=watermarks,
@@ -178,7 +181,7 @@ class Pipeline:
                 if (likeness := known.get(found.likeness)) is None:
                     continue  # removed since the search
                 use = Use(at, posted.platform, posted.purpose, posted.territory)
-                licence = consents.covering(session, likeness.id, use, account=posted.account, certificate=None)
+                licence = consents.covering(session, likeness.id, use, account=posted.account, certificate=fingerprint.provenance.signed_by)
                 facts = Facts(
                     name=likeness.name,
                     deceased_on=likeness.deceased_on,
@@ -227,6 +230,12 @@ class Pipeline:
             ]
         return tuple(said)
 
+    def _manifest_store(self, fingerprint: Fingerprint, fetched: Fetched) -> bytes | None:
+        """Of a video in which somebody was found, so that its verdict can follow the trust lists. Of others nothing is kept."""
+        if not fingerprint.provenance.manifests:
+            return None
+        return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)
+
     def _with_stills(self, finding: Finding, fetched: Fetched) -> Finding:
         chosen: list[Moment] = []
         for moment in finding.match.moments:
@@ -247,6 +256,7 @@ class Pipeline:
         fingerprint: Fingerprint,
         findings: Sequence[Finding],
         beside: Sequence[_Beside],
+        manifests: bytes | None,
         policy: Policy,
         versions: Versions,
     ) -> tuple[Finding, ...]:
@@ -269,6 +279,8 @@ class Pipeline:
                 marks=[mark.to_json() for mark in fingerprint.marks],
                 now=now,
             )
+            if manifests is not None:
+                videos.keep_manifest_store(session, video_sha256=fingerprint.sha256, content=manifests)
             videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
             policies.keep(session, policy, now=now)
             rows: list[tuple[Assessment, Finding | None]] = [(f.assessment, f) for f in findings]

@@ -33,6 +33,15 @@ class Video(Base):
     first_seen_at: Mapped[datetime]
 
 
+class ManifestStore(Base):
+    """A video's C2PA manifest store, as it stands in the file: what other trust lists can judge without the video."""
+
+    __tablename__ = "manifest_stores"
+
+    video_sha256: Mapped[str] = mapped_column(ForeignKey("videos.sha256"), primary_key=True)
+    content: Mapped[bytes]
+
+
 class Post(Base):
     """One upload on one platform. `id` is the event's identity, given by the caller; `source` is its path or address."""
 
@@ -100,6 +109,11 @@ def record_video(
         setattr(video, name, value)
     session.flush()
     return video
+
+
+def keep_manifest_store(session: Session, *, video_sha256: str, content: bytes) -> None:
+    """Keep the manifest store of a recorded video. The bytes do not change: again, nothing happens."""
+    insert_if_absent(session, ManifestStore, video_sha256=video_sha256, content=content)
 
 
 def record_post(

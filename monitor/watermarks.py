@@ -10,10 +10,8 @@ worker that runs sees a change with its next video.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import ConfigError, NotFound, RequestRefused
-from monitor.files import storage_errors, write_atomically
+from monitor.files import exclusive, write_atomically
 from monitor.intake.sandbox import Sandbox
 from monitor.vision.pictures import decode_layer
 from monitor.vision.watermark import METHOD, Template, mark_luma
@@ -135,11 +133,7 @@ class Watermarks:
     @contextmanager
     def _changing(self) -> Iterator[list[Kept]]:
         """The marks, to be changed in place and then written; pictures that none of them names are deleted."""
-        with storage_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with exclusive(self._folder):
             marks = [*self.kept()]
             yield marks
             text = json.dumps({"marks": [asdict(mark) for mark in sorted(marks, key=lambda mark: mark.name)]}, indent=2)
@@ -148,8 +142,6 @@ class Watermarks:
             for file in self._folder.glob("*.png"):
                 if file.name not in named:
                     file.unlink(missing_ok=True)
-        finally:
-            os.close(lock)
 
     def _load(self, kept: Sequence[Kept]) -> TemplateSet:
         if not kept:

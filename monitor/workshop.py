@@ -27,6 +27,7 @@ from monitor.policies import Policies
 from monitor.provenance.trust import TrustLists
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.trust_shelf import TrustShelf
 from monitor.vision.encoder import load_encoder
 from monitor.vision.face_encoder import load_face_encoder
 from monitor.vision.faces import load_detector
@@ -99,8 +100,13 @@ class Workshop:
         return Policies(self.store, self.policy)
 
     @cached_property
+    def trust_shelf(self) -> TrustShelf:
+        return TrustShelf(self.settings.home, TrustLists.load(self.settings.trust_anchors, self.settings.trust_config))
+
+    @property
     def trust(self) -> TrustLists:
-        return TrustLists.load(self.settings.trust_anchors, self.settings.trust_config)
+        """The lists in force at this moment."""
+        return self.trust_shelf.current()
 
     @cached_property
     def watermarks(self) -> Watermarks:
@@ -113,7 +119,8 @@ class Workshop:
     @cached_property
     def pipeline(self) -> Pipeline:
         settings = self.settings
-        policies, trust = self.policies, self.trust  # cheap, and their mistakes should show before a model is loaded
+        policies, shelf = self.policies, self.trust_shelf  # cheap, and their mistakes should show before a model is loaded
+        shelf.current()
         policies.current()  # one that this release cannot read should show now, not with the first video
         sampling = self.sampling
         kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
@@ -125,7 +132,7 @@ class Workshop:
             models=self.models,
             gallery=self.gallery,
             policies=policies,
-            trust=trust,
+            trust=shelf,
             limits=FetchLimits(
                 max_bytes=settings.fetch_max_bytes,
                 timeout_s=settings.fetch_timeout_s,

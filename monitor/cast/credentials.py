@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from c2pa import Builder, C2paSigningAlg, Context, Signer
+from c2pa import Builder, C2paBuilderIntent, C2paSigningAlg, Context, Signer
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -41,17 +41,21 @@ _SETTINGS = {
 class Studio:
     """A root, and one certificate it issued to sign claims with. Immutable after construction; safe to share between threads.
 
-    `anchor_pem` is what a trust list must hold for this studio's files to be trusted. Two studios never trust each other.
+    `anchor_pem` is what a trust list must hold for this studio's files to be trusted, `certificate_pem` the signer's
+    own. Two studios never trust each other.
     `root` and `root_key` can issue more (tests make revocations with them).
     """
 
-    def __init__(self, name: str = "Sosie Demo Studio", *, expired: bool = False) -> None:
-        """`name` is the organisation on the certificates. The files of an `expired` studio carry a certificate that ended yesterday."""
+    def __init__(self, name: str = "Sosie Demo Studio", *, expired: bool = False, valid_s: float = 30 * 24 * 3600) -> None:
+        """`name` is the organisation on the certificates, which end in `valid_s` seconds.
+
+        The files of an `expired` studio carry a certificate that ended yesterday.
+        """
         now = datetime.now(UTC).replace(microsecond=0)
         self.root_key, self._key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         self._issuer = _name(name, f"{name} Root")
         self._subject = _name(name, f"{name} Claim Signer")
-        self.certificate = self._certificate(now - _DAY, now + 30 * _DAY)
+        self.certificate = self._certificate(now - _DAY, now + timedelta(seconds=valid_s))
         self._shown = self._twin(now - 30 * _DAY, now - _DAY) if expired else self.certificate
         self.root = (
             _certificate(self._issuer, self._issuer, self.root_key.public_key(), now - 60 * _DAY, now + 3650 * _DAY)
@@ -61,6 +65,7 @@ class Studio:
             .sign(self.root_key, SHA256())
         )
         self.anchor_pem: bytes = self.root.public_bytes(Encoding.PEM)
+        self.certificate_pem: bytes = self.certificate.public_bytes(Encoding.PEM)
 
     def sign(
         self,
@@ -72,12 +77,14 @@ class Studio:
         parent: Path | None = None,
         part: Path | None = None,
         assertions: Sequence[Mapping[str, Any]] = (),
+        time_stamps: str | None = None,
     ) -> None:
         """Write a copy of the MP4 `source` to `target`, signed; `target` is replaced.
 
         The claim says: `generator` created it, or edited `parent` into it, as `digital_source_type` (a term of the IPTC
         vocabulary, such as `GENERATED`), and placed `part` in it. Parent and part are MP4s; their manifests travel along.
-        `assertions` are added as they are. Raises C2paError when `source` is not an MP4.
+        `assertions` are added as they are. `time_stamps` is the address of a time-stamp authority (RFC 3161) that is asked.
+        Raises C2paError when `source` is not an MP4.
         """
         made = {
             "action": "c2pa.edited" if parent else "c2pa.created",
@@ -95,7 +102,7 @@ class Studio:
             "title": target.name,
             "assertions": [{"label": "c2pa.actions", "data": {"actions": [*used, made] if parent else [made, *used]}}, *assertions],
         }
-        with Context.from_dict(_SETTINGS) as context, Builder(definition, context) as builder, self.signer() as signer:
+        with Context.from_dict(_SETTINGS) as context, Builder(definition, context) as builder, self.signer(time_stamps) as signer:
             for path, relationship in ingredients:
                 about = {"title": path.name, "relationship": relationship, "label": relationship}
                 with path.open("rb") as stream:
@@ -105,7 +112,15 @@ class Studio:
         if self._shown is not self.certificate:
             target.write_bytes(self._show(target.read_bytes()))
 
-    def signer(self) -> Signer:
+    def update(self, source: Path, target: Path) -> None:
+        """Write a copy of the signed MP4 `source` with an update manifest (C2PA 2.x, 11.2.3): a statement more, the content as it was."""
+        definition = {"claim_generator_info": [{"name": "Archive"}], "format": "video/mp4", "title": target.name}
+        with Context.from_dict(_SETTINGS) as context, Builder(definition, context) as builder, self.signer() as signer:
+            builder.set_intent(C2paBuilderIntent.UPDATE)
+            with source.open("rb") as before, target.open("w+b") as after:
+                builder.sign(signer, "video/mp4", before, after)
+
+    def signer(self, time_stamps: str | None = None) -> Signer:
         """A signer for `c2pa.Builder`; the caller closes it.
 
         c2pa-rs refuses to sign with an expired certificate. It is given a valid one, and each signature is made, with the same
@@ -117,7 +132,7 @@ class Studio:
             return r.to_bytes(32) + s.to_bytes(32)
 
         chain = self.certificate.public_bytes(Encoding.PEM) + self.anchor_pem
-        return Signer.from_callback(signature, C2paSigningAlg.ES256, chain.decode())
+        return Signer.from_callback(signature, C2paSigningAlg.ES256, chain.decode(), time_stamps)
 
     def _show(self, content: bytes) -> bytes:
         return content.replace(self.certificate.public_bytes(Encoding.DER), self._shown.public_bytes(Encoding.DER))

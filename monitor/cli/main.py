@@ -29,6 +29,7 @@ from monitor.cli import (
     settings,
     submit,
     topics,
+    trust,
     watermark,
     worker,
 )
@@ -56,6 +57,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
 app.add_typer(account.app, name="account")
 app.add_typer(topics.app, name="topics")
+app.add_typer(trust.app, name="trust")
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)

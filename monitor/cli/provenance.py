@@ -42,13 +42,16 @@ def provenance(
     if not file.is_file():
         raise NotFound(file, "no such file", "Check the path")
     with Workshop(settings.load()) as workshop:
-        found = workshop.sandbox.run(check, file, workshop.trust, source=str(file))
+        trust = workshop.trust
+        found = workshop.sandbox.run(check, file, trust, source=str(file))
     if json:
         print_json({"source": str(file), **found.to_json()})
         return
     out.print(f"[bold]{found.state.value}[/]  {escape(str(file))}")
     for sentence in sentences(found):
         out.print(f"  {escape(sentence)}")
+    if found.manifests and not (trust.signers or trust.allowed):
+        out.print("  No trust list is loaded: nothing can be trusted. `sosie trust update FILE…` takes the lists you download.")
     _print_history(found.history)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,22 @@ from c2pa import C2paError, Context, Reader
 from monitor.errors import NotFound
 from monitor.provenance import metadata
 from monitor.provenance.formats import HEAD_BYTES, hint
-from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, short_path, signals_of, signed_at_of, signer_of
+from monitor.provenance.history import CODES, History
+from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, signals_of, signed_at_of, signer_of
 from monitor.provenance.metadata import Metadata
 from monitor.provenance.rubrics import rubric_signals
 from monitor.provenance.sentences import explain
+from monitor.provenance.signature import chains
 from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import AI, Provenance, Signal, State
-from monitor.provenance.verdict import Finding, judge
+from monitor.provenance.verdict import CONTENT, Finding, judge
+from monitor.provenance.vouching import vouch
 
-__all__ = ["check"]
+__all__ = ["MAX_STORE_BYTES", "check", "manifest_store", "recheck"]
+
+MAX_STORE_BYTES = 1024 * 1024
+"""Of a manifest store that is kept to be judged again; thumbnails make larger ones."""
 
 _REMOTE = "Remote: must fetch remote manifests from url "
 _ABOUT_THE_FILE = (
@@ -49,7 +55,7 @@ _ABOUT_THE_FILE = (
 def check(path: Path, trust: TrustLists) -> Provenance:
     """What `path` says of its own origin, judged by the lists in `trust`.
 
-    Reads the file once, and once more per trust list when several are loaded and the file is trusted (to name the list).
+    Reads the file once, and its manifest store again for some lists when several are loaded and the file is trusted.
     The container is told by content, never by name. Without a list nothing is `trusted`, and nothing is `tampered` for that.
 
     Raises `NotFound` when there is no such file, and OSError as it comes when it cannot be read. A fault of the library
@@ -68,17 +74,70 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
         with _reader(file, trust) as reader:
             results = reader.get_validation_results() or {}
             store = json.loads(reader.crjson())
+            raw = _raw(reader, store)
     except C2paError as error:
         if file.fault is not None:
             raise file.fault from error
         return _without_manifest(error, trust)
-    findings = _findings(results)
-    state = judge(findings, signer_trusted=_signer_trusted(results))
+    return _judged(results, store, raw, trust, lambda lists: _again(raw, file, lists))
+
+
+def recheck(raw: bytes, before: Provenance, trust: TrustLists) -> Provenance:
+    """`before`, judged by other lists: from the manifest store alone (`manifest_store`), without the file it was in.
+
+    Whether the content is what was signed cannot be seen without the content, and does not hang on trust: that is taken from `before`.
+    Raises the library's C2paError for a store that is none.
+    """
+    with _open_store(raw, trust) as reader:
+        results = _about_the_store(reader.get_validation_results() or {}, "activeManifest")
+        store = json.loads(reader.crjson())
+    if store["manifests"]:
+        store["manifests"][0] = _about_the_store(store["manifests"][0], "validationResults")
+    codes = {code for code in before.codes if code in CONTENT}
+    kept = tuple(Finding(signal.code, signal.where, ingredient=False) for signal in before.signals if signal.code in codes)
+    found = _judged(results, store, raw, trust, lambda lists: _about_the_store(_again(raw, None, lists), "activeManifest"), kept)
+    beside = tuple(signal for signal in before.signals if signal.code in metadata.SIGNALS)
+    return replace(
+        before,
+        state=found.state,
+        trust_version=found.trust_version,
+        trust_list=found.trust_list,
+        certificate=found.certificate,
+        anchor=found.anchor,
+        stamp_list=found.stamp_list,
+        codes=found.codes,
+        signals=found.signals + beside,
+        history=_altered(found.history, kept) if kept else found.history,
+    )
+
+
+def manifest_store(path: Path) -> bytes | None:
+    """The manifest store in a file, for `recheck`; None if there is none that can be read, or it is larger than `MAX_STORE_BYTES`."""
+    try:
+        with _open(path) as file, _reader(file, TrustLists()) as reader:
+            raw = _raw(reader, json.loads(reader.crjson()))
+    except C2paError:
+        return None
+    return raw if 0 < len(raw) <= MAX_STORE_BYTES else None
+
+
+def _judged(
+    results: Mapping[str, Any],
+    store: Mapping[str, Any],
+    raw: bytes,
+    trust: TrustLists,
+    again: Callable[[TrustLists], Mapping[str, Any]],
+    besides: Sequence[Finding] = (),
+) -> Provenance:
+    label = store["manifests"][0]["label"] if store["manifests"] else ""
+    vouched = vouch(results, label, chains(raw), trust, again)
+    findings = (*besides, *vouched.findings)
+    state = judge(findings, signer_trusted=vouched.trusted)
     return Provenance(
         state=state,
         ai=declared_ai(store),
         trust_version=trust.version,
-        trust_list=_matching_list(file, trust) if state is State.TRUSTED else None,
+        trust_list=vouched.trust_list if state is State.TRUSTED else None,
         signals=(
             *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings),
             *signals_of(store),
@@ -86,7 +145,10 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
             *recorded_failures(store),
         ),
         signer=signer_of(store),
+        certificate=vouched.certificate,
+        anchor=vouched.anchor if state is State.TRUSTED else None,
         signed_at=signed_at_of(store),
+        stamp_list=vouched.stamp_list,
         generator=generator_of(store),
         manifests=len(store["manifests"]),
         codes=_codes(findings, results),
@@ -123,33 +185,11 @@ def _without_manifest(error: C2paError, trust: TrustLists) -> Provenance:
     raise error
 
 
-def _matching_list(file: _WatchedFile, trust: TrustLists) -> str:
-    """The first list that vouches for the signer on its own; all their names when it takes several together."""
-    if len(trust.lists) > 1:
-        for candidate in trust.lists:
-            with _reader(file, trust.alone(candidate)) as reader:
-                if _signer_trusted(reader.get_validation_results() or {}):
-                    return candidate.name
-    return " + ".join(item.name for item in trust.lists)
-
-
-def _findings(results: Mapping[str, Any]) -> list[Finding]:
-    active = results.get("activeManifest", {}).get("failure", [])
-    deltas = [status for delta in results.get("ingredientDeltas", []) for status in delta["validationDeltas"]["failure"]]
-    found = [Finding(plain(s["code"]), short_path(s.get("url") or "file"), ingredient=False) for s in active]
-    found += [Finding(plain(s["code"]), short_path(s.get("url") or "file"), ingredient=True) for s in deltas]
-    return sorted(set(found), key=lambda finding: (finding.ingredient, finding.where, finding.code))
-
-
-def _codes(findings: list[Finding], results: Mapping[str, Any]) -> tuple[str, ...]:
+def _codes(findings: Sequence[Finding], results: Mapping[str, Any]) -> tuple[str, ...]:
     """Failure codes, those of ingredients with a prefix, and what is noted of the time-stamp: it explains an expired certificate."""
     noted = [status["code"] for status in results.get("activeManifest", {}).get("informational", [])]
     failed = {f"ingredient:{finding.code}" if finding.ingredient else finding.code for finding in findings}
     return tuple(sorted(failed | {plain(code) for code in noted if code.startswith("timeStamp.")}))
-
-
-def _signer_trusted(results: Mapping[str, Any]) -> bool:
-    return any(status["code"] == "signingCredential.trusted" for status in results.get("activeManifest", {}).get("success", []))
 
 
 def _reader(file: _WatchedFile, trust: TrustLists) -> Reader:
@@ -159,13 +199,50 @@ def _reader(file: _WatchedFile, trust: TrustLists) -> Reader:
     return Reader(media_type, file, context=_context(trust))
 
 
+def _open_store(raw: bytes, trust: TrustLists) -> Reader:
+    return Reader("application/c2pa", io.BytesIO(raw), context=_context(trust))
+
+
+def _again(raw: bytes, file: _WatchedFile | None, trust: TrustLists) -> Mapping[str, Any]:
+    """Validation results under other lists: from the store, which is small, or from the file where the store could not be had."""
+    with _open_store(raw, trust) if raw or file is None else _reader(file, trust) as reader:
+        return reader.get_validation_results() or {}
+
+
+def _raw(reader: Reader, store: Mapping[str, Any]) -> bytes:
+    """The whole manifest store as it stands in the file; empty where the library does not give it."""
+    if not store["manifests"]:
+        return b""
+    into = io.BytesIO()
+    try:
+        reader.resource_to_stream(f"self#jumbf=/c2pa/{store['manifests'][0]['label']}", into)
+    except C2paError:
+        return b""
+    return into.getvalue()
+
+
+def _altered(history: History, findings: Sequence[Finding]) -> History:
+    if not history.manifests:
+        return history
+    active = history.manifests[0]
+    codes = tuple(sorted({*active.codes, *(finding.code for finding in findings)})[:CODES])
+    return replace(history, manifests=(replace(active, state=State.TAMPERED.value, codes=codes), *history.manifests[1:]))
+
+
+def _about_the_store(results: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """Without the failures that only say that the content is not here."""
+    inside = results.get(part) or {}
+    failure = [status for status in inside.get("failure", []) if status["code"] not in CONTENT]
+    return {**results, part: {**inside, "failure": failure}}
+
+
 @functools.lru_cache(maxsize=32)
 def _context(trust: TrustLists) -> Context:
     """Settings, parsed once in each process. `verify_trust` stays on: off, it also stops trusting time-stamps."""
-    anchors = "".join(item.anchors for item in trust.lists)
+    anchors = [{"trust_anchors": item.anchors, "trust_uri": item.name, "trust_kind": "manifest"} for item in trust.lists if item.anchors]
     return Context.from_dict(
         {
-            "trust": {"trust_config": trust.ekus} | ({"trust_anchors": anchors} if anchors else {}),
+            "trust": {"trust_config": trust.ekus} | ({"anchors": anchors} if anchors else {}),
             "verify": {"verify_trust": True, "verify_timestamp_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
             "core": {"allowed_network_hosts": []},
         }

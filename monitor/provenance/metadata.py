@@ -30,6 +30,9 @@ _SOURCE_TYPES = {"digitalsourcetype", "digsrctype"}
 _PROGRAMS = {"creatortool", "softwareagent", "software", "encoder", "handler", "credit", "com.apple.quicktime.software"}
 _STRONGEST_FIRST = (AI.FULLY, AI.PARTLY, AI.MAY, AI.CAPTURED)
 _CODES = {AI.FULLY: "metadata_ai_fully", AI.PARTLY: "metadata_ai_partly", AI.MAY: "metadata_ai_may", AI.CAPTURED: "metadata_captured"}
+SIGNALS = frozenset({*_CODES.values(), "metadata_source_type", "program", "orphan"})
+"""The codes of the signals made here."""
+
 _MEANING = {
     AI.FULLY: "made by generative AI",
     AI.PARTLY: "made in part by generative AI",

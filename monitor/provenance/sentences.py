@@ -70,6 +70,8 @@ def sentences(provenance: Provenance) -> list[str]:
     if provenance.manifests:
         lines.append(_signature(provenance))
         lines.append(_declaration(provenance))
+    if provenance.anchor is not None:
+        lines.append(f"That it is trusted rests on this certificate of the list: {provenance.anchor}.")
     if (said := _METADATA.get(provenance.metadata_ai)) is not None:
         lines.append(f"Its metadata says that {said} ({provenance.metadata_where}). Nobody signed that.")
     if provenance.stripped is not None:

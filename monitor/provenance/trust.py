@@ -1,8 +1,10 @@
 """Trust lists: whose signatures an operator believes.
 
-A list is a PEM file of certificate authorities: whoever they certify is believed. Sosie ships none, so that nobody is trusted
-without the operator's decision. Lists of single signers (the `allowed` file of the C2PA's interim trust list) are refused:
-c2pa-rs 0.91 takes such a list and then trusts nobody for it.
+A list of *signers* or *time-stamps* is a PEM file of certificate authorities: whoever they certify is believed. An *allowed* list names
+single signers' certificates. Sosie ships none, so that nobody is trusted without the operator's decision.
+
+c2pa-rs takes all authorities as one, for signatures and for time-stamps alike, and trusts nobody for an allowed list (0.91). What keeps
+the lists apart is ours: `monitor.provenance.check` asks again with the signers' lists only, and reads allowed lists itself.
 """
 
 from __future__ import annotations
@@ -11,18 +13,32 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from monitor.errors import ConfigError
 
-__all__ = ["TrustList", "TrustLists"]
+__all__ = [
+    "SPECIFIED_EKUS",
+    "AllowedList",
+    "Purpose",
+    "TrustList",
+    "TrustLists",
+    "authorities",
+    "is_authority",
+    "only_certificates",
+    "single_signers",
+    "usages",
+]
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _OID = re.compile(r"[0-2](\.\d+)+")
-_SPECIFIED_EKUS = "\n".join(
+SPECIFIED_EKUS = "\n".join(
     (
         "1.3.6.1.4.1.62558.2.1",  # c2pa-kp-claimSigning
         "1.3.6.1.5.5.7.3.4",  # id-kp-emailProtection
@@ -35,12 +51,37 @@ _SPECIFIED_EKUS = "\n".join(
 _NEXT_STEP = "Give a PEM file that holds certificates only, as a published trust list does"
 
 
+class Purpose(StrEnum):
+    """What the authorities of a list are believed about."""
+
+    SIGNERS = "signers"  # who signed, and when: time-stamps too, as the interim list and operators' own lists are meant
+    TIME_STAMPS = "time-stamps"  # when alone
+
+
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """The authorities in one file, as PEM text; `name` is the file's name."""
+    """Authorities, as PEM text. Verdicts name the list by `name`."""
 
     name: str
     anchors: str
+    purpose: Purpose = Purpose.SIGNERS
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        return _certificates(self.anchors)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedList:
+    """Single signers that are believed whoever certified them, by the SHA-256 of their certificates, sorted."""
+
+    name: str
+    certificates: tuple[str, ...]
+
+
+@lru_cache(maxsize=32)
+def _certificates(pem: str) -> tuple[x509.Certificate, ...]:
+    return tuple(x509.load_pem_x509_certificates(pem.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +92,8 @@ class TrustLists:
     """
 
     lists: tuple[TrustList, ...] = ()
-    ekus: str = _SPECIFIED_EKUS
+    ekus: str = SPECIFIED_EKUS
+    allowed: tuple[AllowedList, ...] = ()
 
     @classmethod
     def load(cls, files: Iterable[Path], config: Path | None = None) -> TrustLists:
@@ -60,47 +102,58 @@ class TrustLists:
         Certificates that are no authority are left out. Raises `ConfigError`, naming the file, when one cannot be read, holds
         a private key or anything but certificates, holds no authority, or shares its name with another (verdicts name lists by it).
         """
-        lists = tuple(_read_list(file) for file in files)
+        lists = tuple(authorities(_read(file), file) for file in files)
         seen: set[str] = set()
         for trust_list in lists:
             if trust_list.name in seen:
                 raise ConfigError(trust_list.name, "two trust lists have this file name", "Rename one: verdicts name the list that matched")
             seen.add(trust_list.name)
-        return cls(lists, _SPECIFIED_EKUS if config is None else _read_ekus(config))
+        return cls(lists, SPECIFIED_EKUS if config is None else usages(_read(config), config))
 
     @property
     def version(self) -> str:
         """The first 12 hex digits of a SHA-256 over names and contents."""
         digest = hashlib.sha256()
-        for part in (self.ekus, *(text for item in self.lists for text in (item.name, item.anchors))):
+        lists = [text for item in self.lists for text in (item.name, item.purpose, item.anchors)]
+        allowed = [text for item in self.allowed for text in (item.name, *item.certificates)]
+        for part in (self.ekus, *lists, *allowed):
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.hexdigest()[:12]
 
-    def alone(self, trust_list: TrustList) -> TrustLists:
-        """The same rules with only this list in force."""
-        return TrustLists((trust_list,), self.ekus)
+    @property
+    def signers(self) -> tuple[TrustList, ...]:
+        return tuple(item for item in self.lists if item.purpose is Purpose.SIGNERS)
+
+    def only(self, *lists: TrustList) -> TrustLists:
+        """The same rules with only these lists in force, and nobody allowed besides."""
+        return TrustLists(lists, self.ekus)
+
+    def allowing(self, certificate: str) -> AllowedList | None:
+        """The first allowed list that names this certificate (SHA-256)."""
+        return next((item for item in self.allowed if certificate in item.certificates), None)
 
 
-def _read_list(file: Path) -> TrustList:
-    content = _read(file)
-    labels = {label.decode() for label in _PEM_BEGIN.findall(content)}
-    if any("PRIVATE KEY" in label for label in labels):
-        raise ConfigError(file, "holds a private key", "Keep the key elsewhere, and give the certificates alone")
-    if labels - {"CERTIFICATE"}:
-        raise ConfigError(file, f"holds {', '.join(sorted(labels - {'CERTIFICATE'}))} beside certificates", _NEXT_STEP)
-    try:
-        authorities = [certificate for certificate in x509.load_pem_x509_certificates(content) if _is_authority(certificate)]
-    except ValueError as error:
-        raise ConfigError(file, f"is not a list of PEM certificates ({error})", _NEXT_STEP) from error
-    if not authorities:
+def authorities(content: bytes, file: Path, *, name: str | None = None, purpose: Purpose = Purpose.SIGNERS) -> TrustList:
+    """A list from the PEM certificates in `content`. Raises `ConfigError` that names `file`."""
+    found = [certificate for certificate in only_certificates(content, file) if is_authority(certificate)]
+    if not found:
         raise ConfigError(file, "holds no certificate authority, so nobody would be trusted for it", "Give the list of anchors (roots)")
-    return TrustList(file.name, "".join(authority.public_bytes(Encoding.PEM).decode() for authority in authorities))
+    return TrustList(name or file.name, "".join(each.public_bytes(Encoding.PEM).decode() for each in found), purpose)
 
 
-def _read_ekus(file: Path) -> str:
+def single_signers(content: bytes, file: Path, *, name: str | None = None) -> AllowedList:
+    """A list of the signers' own certificates in `content`; authorities are left out. Raises `ConfigError` that names `file`."""
+    found = {each.fingerprint(SHA256()).hex() for each in only_certificates(content, file) if not is_authority(each)}
+    if not found:
+        raise ConfigError(file, "holds no signer's own certificate", "Give the list of allowed certificates")
+    return AllowedList(name or file.name, tuple(sorted(found)))
+
+
+def usages(content: bytes, file: Path) -> str:
+    """Object identifiers of extended key usages, one a line. Raises `ConfigError` that names the line of `file`."""
     oids = []
-    for number, line in enumerate(_read(file).decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
         text = re.split(r"#|//", line, maxsplit=1)[0].strip()
         if not text:
             continue
@@ -110,10 +163,20 @@ def _read_ekus(file: Path) -> str:
             )
         oids.append(text)
     if not oids:
-        raise ConfigError(
-            file, "lists no extended key usage", "Write one OID a line, or leave the setting out for those of the C2PA specification"
-        )
+        raise ConfigError(file, "lists no extended key usage", "Write one OID a line, or leave it out for those of the C2PA specification")
     return "\n".join(oids)
+
+
+def only_certificates(content: bytes, file: Path) -> list[x509.Certificate]:
+    labels = {label.decode() for label in _PEM_BEGIN.findall(content)}
+    if any("PRIVATE KEY" in label for label in labels):
+        raise ConfigError(file, "holds a private key", "Keep the key elsewhere, and give the certificates alone")
+    if labels - {"CERTIFICATE"}:
+        raise ConfigError(file, f"holds {', '.join(sorted(labels - {'CERTIFICATE'}))} beside certificates", _NEXT_STEP)
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError as error:
+        raise ConfigError(file, f"is not a list of PEM certificates ({error})", _NEXT_STEP) from error
 
 
 def _read(file: Path) -> bytes:
@@ -123,8 +186,8 @@ def _read(file: Path) -> bytes:
         raise ConfigError(file, f"cannot be read ({error.strerror})", "Check the path and the permissions") from error
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):  # ValueError: extensions that break their own rules
         return False

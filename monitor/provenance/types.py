@@ -56,7 +56,9 @@ class Signal:
 class Provenance:
     """The result of `monitor.provenance.check.check`. Deterministic for the same bytes, trust lists and library.
 
-    Names (`signer`, `generator`) are what the file says; only in state `trusted` does somebody vouch for them. `metadata_ai` is what
+    Names (`signer`, `generator`) are what the file says; only in state `trusted` does somebody vouch for them: `trust_list`, with the
+    certificate `anchor` on it. `certificate` is the SHA-256 of the signer's own, and `stamp_list` the list that vouches for the time.
+    `metadata_ai` is what
     fields outside of any manifest declare (`metadata_where` names the field), `stripped` what is left of a manifest that was removed,
     `rules` the version of the rules that read them; 0: nobody looked yet.
     """
@@ -67,6 +69,9 @@ class Provenance:
     trust_list: str | None = None
     signals: tuple[Signal, ...] = ()
     signer: str | None = None
+    certificate: str | None = None
+    anchor: str | None = None
+    stamp_list: str | None = None
     signed_at: str | None = None
     generator: str | None = None
     remote_url: str | None = None
@@ -77,6 +82,14 @@ class Provenance:
     manifests: int = 0
     codes: tuple[str, ...] = ()
     history: History = field(default_factory=History)
+
+    @property
+    def signed_by(self) -> str | None:
+        """The certificate (SHA-256) whose signature holds, trusted or not; None where nothing was signed, or it does not hold."""
+        holds = self.state in (State.TRUSTED, State.UNTRUSTED) and not {"signingCredential.expired", "signingCredential.invalid"} & {
+            *self.codes
+        }
+        return self.certificate if holds else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives back an equal object."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from monitor.provenance.types import State
 
-__all__ = ["Finding", "judge"]
+__all__ = ["CONTENT", "Finding", "judge"]
 
 _ALTERED = frozenset(
     {
@@ -44,6 +44,16 @@ _ALTERED = frozenset(
         "ingredient.manifest.mismatch",
     }
 )
+CONTENT = frozenset(
+    {
+        "assertion.bmffHash.mismatch",
+        "assertion.boxesHash.mismatch",
+        "assertion.boxesHash.unknownBox",
+        "assertion.dataHash.mismatch",
+    }
+)
+"""Of the active manifest: the content is not what was signed. To see that takes the content, not the manifest store alone."""
+
 _REVOKED = frozenset({"signingCredential.ocsp.revoked", "signingCredential.revoked"})
 _MATTERS_OF_TRUST = (
     "assertion.inaccessible",

@@ -18,13 +18,13 @@ from monitor.cast.credentials import CAPTURED, Studio
 from monitor.provenance.trust import TrustLists
 
 
-def clip(path: Path) -> Path:
+def clip(path: Path, *, shade: int = 0) -> Path:
     """One second of grey, H.264, in the container the suffix names."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(10):
-            image = np.full((48, 64, 3), number * 20, np.uint8)
+            image = np.full((48, 64, 3), (number * 20 + shade) % 256, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitor.errors import ConfigError
-from monitor.provenance.check import check
+from monitor.provenance.check import check, manifest_store, recheck
+from monitor.provenance.history import History
 from monitor.provenance.sentences import sentences
 from monitor.provenance.trust import TrustLists
+from monitor.provenance.trust_files import TrustFile, bundle, named, recognise
 from monitor.provenance.types import AI, State
 
 pytestmark = pytest.mark.shared_data
@@ -119,3 +123,70 @@ def test_files_made_to_break_parsers_get_a_state_each(shared: Path) -> None:
     files = sorted(path for path in (shared / "malformed").iterdir() if path.suffix != ".csv")
     assert len(files) == 93
     assert {check(path, TrustLists()).state for path in files} == {State.ABSENT, State.MALFORMED, State.UNSUPPORTED}
+
+
+OFFICIAL_STAMPS = "c2pa-org_C2PA-TSA-TRUST-LIST.pem"
+INTERIM_ALLOWED = "conformance-tool_allowed.pem"
+USAGES = "c2pa-rs_store.cfg"
+
+BUNDLES = {
+    "none": (),
+    "official": (OFFICIAL, OFFICIAL_STAMPS),
+    "interim": (INTERIM, INTERIM_ALLOWED, USAGES),
+    "both": (OFFICIAL, OFFICIAL_STAMPS, INTERIM, INTERIM_ALLOWED, USAGES),
+}
+
+BY_STATE = {
+    "none": {"untrusted": 46},
+    "official": {"trusted": 2, "untrusted": 44},
+    "interim": {"trusted": 4, "untrusted": 42},
+    "both": {"trusted": 6, "untrusted": 40},
+}
+"""The table of docs/provenance.md. What is not a matter of trust is the same under each."""
+ALWAYS = {"tampered": 10, "malformed": 12, "remote": 3, "absent": 8}
+
+
+def bundled(folder: Path, names: tuple[str, ...]) -> TrustLists:
+    files = [folder / "trust" / name for name in names]
+    kinds = [recognise(file.read_bytes(), file) for file in files]
+    return bundle([TrustFile(kind, named(kind, file), file.read_bytes()) for kind, file in zip(kinds, files, strict=True)], TrustLists())
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_the_table_of_all_files_by_state(folder: Path, rows: list[dict[str, str]], name: str) -> None:
+    trust = bundled(folder, BUNDLES[name])
+    found = Counter(check(folder.parent / row["file"], trust).state.value for row in rows)
+    assert dict(found) == BY_STATE[name] | ALWAYS
+
+
+def test_genuine_sora_files_are_trusted_with_both_lists_and_genuine_chatgpt_files_at_worst_untrusted(
+    folder: Path, rows: list[dict[str, str]]
+) -> None:
+    """By the certificate's name, on files whose content nobody changed; the lists of a bundle alone never make one tampered."""
+    makers: dict[str, set[State]] = {"Sora": set(), "ChatGPT": set()}
+    for row in rows:
+        for maker, states in makers.items():
+            if maker in row["signer"] and "mismatch" not in row["failures_official"]:
+                states |= {check(folder.parent / row["file"], bundled(folder, BUNDLES[name])).state for name in ("official", "both")}
+                if maker == "Sora":
+                    assert check(folder.parent / row["file"], bundled(folder, BUNDLES["both"])).state is State.TRUSTED
+    assert makers["Sora"] == {State.TRUSTED, State.UNTRUSTED}
+    assert makers["ChatGPT"] <= {State.TRUSTED, State.UNTRUSTED}
+    assert makers["ChatGPT"]
+
+
+def test_what_is_judged_again_from_its_manifests_says_what_the_file_says(folder: Path, rows: list[dict[str, str]]) -> None:
+    bundles = [bundled(folder, names) for names in BUNDLES.values()]
+    judged = 0
+    for row in rows:
+        raw = manifest_store(folder.parent / row["file"])
+        if raw is None:
+            continue
+        judged += 1
+        whole = [check(folder.parent / row["file"], trust) for trust in bundles]
+        for before in whole:
+            for after, trust in zip(whole, bundles, strict=True):
+                again = recheck(raw, before, trust)
+                assert replace(again, signals=(), history=History()) == replace(after, signals=(), history=History()), row["file"]
+                assert {*again.signals} == {*after.signals}, row["file"]
+    assert judged > 50

@@ -18,11 +18,12 @@ def signed(tmp_path: Path, plain: Path, studio: Studio) -> Path:
 
 
 def test_a_trusted_file_names_list_signer_program_and_source(signed: Path, trust: TrustLists) -> None:
-    state, signature, source = sentences(check(signed, trust))
+    state, signature, source, anchor = sentences(check(signed, trust))
     assert state == "Its C2PA manifest is intact, and the signer is trusted through studio.pem."
     assert signature == "Signed by A Studio / A Studio Claim Signer; written with Dream 3."
     assert source.startswith("It declares itself made wholly by AI (urn:c2pa:")
     assert source.endswith("/c2pa.assertions/c2pa.actions.v2/actions/0/digitalSourceType).")
+    assert anchor.startswith("That it is trusted rests on this certificate of the list: CN=A Studio Root,O=A Studio, SHA-256 ")
 
 
 def test_without_a_list_the_signer_is_only_a_name(signed: Path) -> None:

@@ -1,0 +1,134 @@
+"""Who vouches for a signer: which list, and which certificate on it. Pure but for the asking again.
+
+c2pa-rs believes all loaded authorities alike, and trusts nobody for an allowed list. So, where it finds a signer trusted, it is asked again
+
+- with the signers' lists: an authority for time-stamps vouches for no signer, neither the active manifest's nor an ingredient's;
+- with each of them alone, to name the one that matched. The first that does is named.
+
+Each time the other lists stay in force for the time of signing (an expired certificate is believed for what it signed before), without
+those of their authorities that lead to a signer of this file.
+
+A signer on an allowed list is believed if the library found the signature itself right, and only the trust in its certificate missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
+
+from monitor.provenance.manifest import plain, short_path
+from monitor.provenance.signature import fingerprint, name_of, vouching
+from monitor.provenance.trust import Purpose, TrustList, TrustLists
+from monitor.provenance.verdict import Finding
+
+__all__ = ["Vouched", "findings_of", "vouch"]
+
+Results = Mapping[str, Any]
+"""The library's validation results."""
+
+_UNTRUSTED = "signingCredential.untrusted"
+_STAMPED_BY = re.compile(r"trust list: (.+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """`findings` are what is left to hold against the file. `trust_list` and `anchor` say who vouches for the signer, None: nobody does.
+
+    `certificate` is the SHA-256 of the signer's own, `anchor` the name and SHA-256 of the one on the list; `stamp_list` the list that
+    vouches for the time of signing. Certificates are None where the signature's chain cannot be read.
+    """
+
+    trusted: bool
+    findings: tuple[Finding, ...]
+    trust_list: str | None = None
+    certificate: str | None = None
+    anchor: str | None = None
+    stamp_list: str | None = None
+
+
+def vouch(
+    results: Results, label: str, chains: Mapping[str, Sequence[Certificate]], trust: TrustLists, again: Callable[[TrustLists], Results]
+) -> Vouched:
+    """`results` were found under all of `trust`, for the active manifest `label`; `again` finds those of the same file under other lists.
+
+    `chains` are the certificates of every signature in the file; without them, no list but the one asked about is in force.
+    """
+    findings = set(findings_of(results))
+    trusted = _signer_trusted(results)
+    signers = [certificate for each in chains.values() for certificate in each]
+    stamping = [_without(item, signers) for item in trust.lists] if all(chains.values()) and chains else []
+    if trusted and len(trust.signers) < len(trust.lists):
+        names = {item.name for item in trust.signers}
+        strictly = again(trust.only(*trust.signers, *(item for item in stamping if item.name not in names)))
+        findings |= {finding for finding in findings_of(strictly) if finding.code == _UNTRUSTED}
+        trusted = _signer_trusted(strictly)
+    chain = chains.get(label, ())
+    certificate = fingerprint(chain[0]) if chain else None
+    name = anchor = None
+    if trusted:
+        matching = _matching(trust, stamping, again)
+        name = " + ".join(item.name for item in matching)
+        anchor = vouching(chain, (each for item in matching for each in item.certificates))
+    elif certificate and _only_trust_missing(results) and (allowed := trust.allowing(certificate)) is not None:
+        findings = {finding for finding in findings if finding.ingredient or finding.code != _UNTRUSTED}
+        trusted, name, anchor = True, allowed.name, chain[0]
+    return Vouched(
+        trusted=trusted,
+        findings=tuple(sorted(findings, key=lambda finding: (finding.ingredient, finding.where, finding.code))),
+        trust_list=name,
+        certificate=certificate,
+        anchor=None if anchor is None else f"{plain(name_of(anchor))}, SHA-256 {fingerprint(anchor)}",
+        stamp_list=_stamp_list(results),
+    )
+
+
+def findings_of(results: Results) -> list[Finding]:
+    """The failures, each once; those of ingredients are what their signers did not record themselves."""
+    active = results.get("activeManifest", {}).get("failure", [])
+    deltas = [status for delta in results.get("ingredientDeltas", []) for status in delta["validationDeltas"]["failure"]]
+    found = {Finding(plain(s["code"]), short_path(s.get("url") or "file"), ingredient=False) for s in active}
+    return [*(found | {Finding(plain(s["code"]), short_path(s.get("url") or "file"), ingredient=True) for s in deltas})]
+
+
+def _matching(trust: TrustLists, stamping: Sequence[TrustList], again: Callable[[TrustLists], Results]) -> Sequence[TrustList]:
+    """The first list that vouches for the signer on its own; all of them when it takes several together."""
+    if len(trust.signers) > 1:
+        for candidate in trust.signers:
+            if _signer_trusted(again(trust.only(candidate, *(item for item in stamping if item.name != candidate.name)))):
+                return [candidate]
+    return trust.signers
+
+
+def _without(item: TrustList, signers: Sequence[Certificate]) -> TrustList:
+    """The list without the authorities that are, or issued, one of these certificates."""
+    kept = [each for each in item.certificates if vouching(signers, [each]) is None]
+    return TrustList(item.name, "".join(each.public_bytes(Encoding.PEM).decode() for each in kept), Purpose.TIME_STAMPS)
+
+
+def _signer_trusted(results: Results) -> bool:
+    return "signingCredential.trusted" in _codes(results, "success")
+
+
+def _only_trust_missing(results: Results) -> bool:
+    return "claimSignature.validated" in _codes(results, "success") and _UNTRUSTED in _codes(results, "failure")
+
+
+def _codes(results: Results, kind: str) -> set[str]:
+    return {status["code"] for status in _active(results, kind)}
+
+
+def _stamp_list(results: Results) -> str | None:
+    for status in _active(results, "success"):
+        if status["code"] == "timeStamp.trusted" and (said := _STAMPED_BY.search(status.get("explanation") or "")):
+            return plain(said[1])
+    return None
+
+
+def _active(results: Results, kind: str) -> Iterable[Mapping[str, Any]]:
+    found: Iterable[Mapping[str, Any]] = results.get("activeManifest", {}).get(kind, [])
+    return found
