@@ -18,6 +18,7 @@ from c2pa import C2paError, Context, Reader
 
 from monitor.errors import NotFound
 from monitor.provenance import metadata
+from monitor.provenance.crowd import MAX_BOXES, is_crowded
 from monitor.provenance.formats import HEAD_BYTES, hint
 from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, short_path, signals_of, signed_at_of, signer_of
 from monitor.provenance.metadata import Metadata
@@ -31,6 +32,7 @@ from monitor.provenance.verdict import Finding, judge
 __all__ = ["check"]
 
 _REMOTE = "Remote: must fetch remote manifests from url "
+_SIGNALS_KEPT = 50  # of the validator's findings, the active manifest's first
 _ABOUT_THE_FILE = (
     C2paError.Assertion,
     C2paError.AssertionNotFound,
@@ -49,7 +51,8 @@ _ABOUT_THE_FILE = (
 def check(path: Path, trust: TrustLists) -> Provenance:
     """What `path` says of its own origin, judged by the lists in `trust`.
 
-    Reads the file once, and once more per trust list when several are loaded and the file is trusted (to name the list).
+    Reads the file once (what is no ISO media twice), and once more per trust list when several are loaded and the file is trusted
+    (to name the list).
     The container is told by content, never by name. Without a list nothing is `trusted`, and nothing is `tampered` for that.
 
     Raises `NotFound` when there is no such file, and OSError as it comes when it cannot be read. A fault of the library
@@ -64,6 +67,8 @@ def check(path: Path, trust: TrustLists) -> Provenance:
 
 
 def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
+    if is_crowded(file):
+        return _malformed(f"it holds more than {MAX_BOXES:,} statements, and was not read", trust)
     try:
         with _reader(file, trust) as reader:
             results = reader.get_validation_results() or {}
@@ -80,7 +85,7 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
         trust_version=trust.version,
         trust_list=_matching_list(file, trust) if state is State.TRUSTED else None,
         signals=(
-            *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings),
+            *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings[:_SIGNALS_KEPT]),
             *signals_of(store),
             *rubric_signals(store),
             *recorded_failures(store),
@@ -117,10 +122,13 @@ def _without_manifest(error: C2paError, trust: TrustLists) -> Provenance:
         signal = Signal("remote", url, "The manifest is kept at this address; Sosie does not fetch it.")
         return Provenance(State.REMOTE, AI.UNKNOWN, trust.version, signals=(signal,), remote_url=url)
     if isinstance(error, _ABOUT_THE_FILE):
-        reason = plain(text.partition(": ")[2] or text)
-        signal = Signal("malformed", "file", f"The container or its manifest breaks its own format: {reason}.")
-        return Provenance(State.MALFORMED, AI.UNKNOWN, trust.version, signals=(signal,))
+        return _malformed(plain(text.partition(": ")[2] or text), trust)
     raise error
+
+
+def _malformed(reason: str, trust: TrustLists) -> Provenance:
+    signal = Signal("malformed", "file", f"The container or its manifest breaks its own format: {reason}.")
+    return Provenance(State.MALFORMED, AI.UNKNOWN, trust.version, signals=(signal,))
 
 
 def _matching_list(file: _WatchedFile, trust: TrustLists) -> str:
