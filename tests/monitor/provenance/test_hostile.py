@@ -205,3 +205,13 @@ def test_the_count_of_boxes_is_exact_wherever_a_piece_ends(tmp_path: Path, head:
                 path.write_bytes(head + store)
             with path.open("rb") as file:
                 assert is_crowded(file) is crowded_now
+
+
+@pytest.mark.shared_data
+def test_every_shared_file_has_a_state_and_the_worker_outlives_it(sandbox: Sandbox, shared: Path, trust: TrustLists) -> None:
+    """Which state it is, `test_real_files.py` knows."""
+    files = [path for folder in ("c2pa", "malformed") for path in sorted((shared / folder).iterdir()) if path.is_file()]
+    files = [path for path in files if path.suffix != ".csv"]
+    assert len(files) == 79 + 93
+    for path in files:
+        assert sandbox.run(check, path, trust, source=path.name).state in State
