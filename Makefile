@@ -52,6 +52,7 @@ fuzz: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.streams
+	$(BIN)/python -m bench.provenance
 
 requirements: .venv/bin/uv
 	$(COMPILE) --output-file requirements/runtime.txt

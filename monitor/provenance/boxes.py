@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-__all__ = ["Contents", "is_iso", "read_boxes"]
+__all__ = ["Contents", "is_iso", "manifest_store", "read_boxes"]
 
 _MAX_BOXES = 20_000
 _MAX_DEPTH = 12
+_MAX_STORE = 16 * 1024 * 1024
 _MAX_PAYLOAD = 1024 * 1024
 _MAX_TAG_CHARS = 16 * 1024
 _MAX_TAGS = 500
@@ -88,6 +89,20 @@ def read_boxes(file: BinaryIO) -> Contents:
         elif box.path[-1:] == (b"udta",) and box.kind[:1] == b"\xa9":
             _tag(found, box.where, _APPLE.get(box.kind, box.kind.decode("latin-1")), _payload(file, box, _MAX_TAG_CHARS)[4:])
     return found
+
+
+def manifest_store(file: BinaryIO) -> bytes | None:
+    """The C2PA manifest store (JUMBF) in seekable ISO media that holds one, and that whole; else None.
+
+    C2PA specification 2.x, A.5.1: version and flags, the box's purpose, the offset of a Merkle box, the store.
+    """
+    spans = read_boxes(file).manifests if is_iso(file) else []
+    if len(spans) != 1 or spans[0][1] - spans[0][0] > _MAX_STORE:
+        return None
+    start, end = spans[0]
+    file.seek(start + 16 + 4)
+    purpose, nul, rest = file.read(max(0, end - start - 16 - 4)).partition(b"\0")
+    return rest[8:] if nul and purpose == b"manifest" else None
 
 
 def _walk(file: BinaryIO) -> Iterator[_Box]:

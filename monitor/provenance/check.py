@@ -12,12 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from c2pa import C2paError, Context, Reader
 
 from monitor.errors import NotFound
 from monitor.provenance import metadata
+from monitor.provenance.boxes import manifest_store
 from monitor.provenance.crowd import MAX_BOXES, is_crowded
 from monitor.provenance.formats import HEAD_BYTES, hint
 from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, short_path, signals_of, signed_at_of, signer_of
@@ -51,8 +52,8 @@ _ABOUT_THE_FILE = (
 def check(path: Path, trust: TrustLists) -> Provenance:
     """What `path` says of its own origin, judged by the lists in `trust`.
 
-    Reads the file once (what is no ISO media twice), and once more per trust list when several are loaded and the file is trusted
-    (to name the list).
+    Reads ISO media once; anything else twice, and once more per trust list when several are loaded and the file is trusted (to name
+    the list).
     The container is told by content, never by name. Without a list nothing is `trusted`, and nothing is `tampered` for that.
 
     Raises `NotFound` when there is no such file, and OSError as it comes when it cannot be read. A fault of the library
@@ -132,10 +133,14 @@ def _malformed(reason: str, trust: TrustLists) -> Provenance:
 
 
 def _matching_list(file: _WatchedFile, trust: TrustLists) -> str:
-    """The first list that vouches for the signer on its own; all their names when it takes several together."""
+    """The first list that vouches for the signer on its own; all their names when it takes several together.
+
+    Who vouches for the signer does not hang on the content: where the manifest store can be taken out, the content is not hashed again.
+    """
     if len(trust.lists) > 1:
+        store = manifest_store(file)
         for candidate in trust.lists:
-            with _reader(file, trust.alone(candidate)) as reader:
+            with _reader(file if store is None else io.BytesIO(store), trust.alone(candidate)) as reader:
                 if _signer_trusted(reader.get_validation_results() or {}):
                     return candidate.name
     return " + ".join(item.name for item in trust.lists)
@@ -160,7 +165,7 @@ def _signer_trusted(results: Mapping[str, Any]) -> bool:
     return any(status["code"] == "signingCredential.trusted" for status in results.get("activeManifest", {}).get("success", []))
 
 
-def _reader(file: _WatchedFile, trust: TrustLists) -> Reader:
+def _reader(file: BinaryIO, trust: TrustLists) -> Reader:
     file.seek(0)
     media_type = hint(file.read(HEAD_BYTES))
     file.seek(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from monitor.cast.credentials import GENERATED, Studio
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance import xmp
+from monitor.provenance.boxes import manifest_store
 from monitor.provenance.check import check
 from monitor.provenance.crowd import MAX_BOXES, is_crowded
 from monitor.provenance.trust import TrustLists
@@ -215,3 +217,20 @@ def test_every_shared_file_has_a_state_and_the_worker_outlives_it(sandbox: Sandb
     assert len(files) == 79 + 93
     for path in files:
         assert sandbox.run(check, path, trust, source=path.name).state in State
+
+
+def test_the_store_is_taken_out_only_where_there_is_one_and_it_is_whole(tmp_path: Path, good: Path) -> None:
+    def taken(content: bytes) -> bytes | None:
+        return manifest_store(io.BytesIO(content))
+
+    signed = good.read_bytes()
+    start = signed.index(b"jumb") - 4
+    store = taken(signed)
+    assert store == signed[start : start + int.from_bytes(signed[start : start + 4], "big")]
+    held = carrying(tmp_path / "a.mp4", store or b"").read_bytes()
+    assert taken(held) == store
+    assert taken(held.replace(b"manifest\0", b"original\0")) is None
+    assert taken(held.replace(b"manifest\0", b"manifest.")) != store  # no end of the name: not where it seems
+    assert taken(signed + held) is None  # two
+    assert taken(b"\xff\xd8\xff" + signed) is None
+    assert taken(b"") is None
