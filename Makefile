@@ -1,10 +1,10 @@
-# make demo: see it work.  make test: what CI runs.  make chaos: faults at length.  make install: only .venv.
+# make demo: see it work.  make test: what CI runs.  make chaos: faults at length.  make fuzz: strange bytes at length.  make install: only .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --all-extras pyproject.toml
 
-.PHONY: demo test install lint types imports pytest chaos bench requirements clean
+.PHONY: demo test install lint types imports pytest chaos fuzz bench requirements clean
 
 demo: .venv/runtime
 	$(BIN)/sosie demo
@@ -45,9 +45,14 @@ pytest: .venv/dev
 chaos: .venv/dev
 	$(BIN)/python -m tests.streams.chaos --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
 
+# Every parser, for longer: make fuzz SECONDS=3600 SEED=7
+fuzz: .venv/dev
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
 bench: .venv/dev
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.streams
+	$(BIN)/python -m bench.provenance
 
 requirements: .venv/bin/uv
 	$(COMPILE) --output-file requirements/runtime.txt

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-__all__ = ["Contents", "read_boxes"]
+__all__ = ["Contents", "is_iso", "manifest_store", "read_boxes"]
 
 _MAX_BOXES = 20_000
 _MAX_DEPTH = 12
+_MAX_STORE = 16 * 1024 * 1024
 _MAX_PAYLOAD = 1024 * 1024
 _MAX_TAG_CHARS = 16 * 1024
 _MAX_TAGS = 500
+_MAX_PACKETS = 8
 
+_FIRST = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"jumb")
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"udta", b"meta", b"moof", b"traf", b"minf", b"stbl"}
@@ -34,11 +37,13 @@ _APPLE = {
 
 @dataclass
 class Contents:
-    """`tags`: where, name, text. `xmp`: where, packet. `manifests`: C2PA boxes in their place; `orphans`: JUMBF where none belongs."""
+    """`tags`: where, name, text. `xmp`: where, packet. `manifests`: where the content of each C2PA box begins and ends.
+    `orphans`: JUMBF where none belongs.
+    """
 
     tags: list[tuple[str, str, str]] = field(default_factory=list)
     xmp: list[tuple[str, bytes]] = field(default_factory=list)
-    manifests: int = 0
+    manifests: list[tuple[int, int]] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
 
 
@@ -58,6 +63,12 @@ class _Box:
         return self.end - self.start
 
 
+def is_iso(file: BinaryIO) -> bool:
+    """Whether a seekable file begins as ISO media does; OSError passes through."""
+    file.seek(4)
+    return file.read(4) in _FIRST
+
+
 def read_boxes(file: BinaryIO) -> Contents:
     """Read the structure of a seekable file. OSError passes through; nothing else is raised."""
     found = Contents()
@@ -68,7 +79,7 @@ def read_boxes(file: BinaryIO) -> Contents:
         elif box.kind == b"jumb" or (box.kind in (b"free", b"skip") and b"jumdc2pa" in _payload(file, box, 64)):
             found.orphans.append(box.where)
         elif box.kind == b"XMP_" or (box.kind == b"mime" and b"rdf+xml" in _payload(file, box, 64)):
-            found.xmp.append((box.where, _payload(file, box)))
+            _packet(found, box.where, file, box)
         elif box.kind == b"hdlr" and b"trak" in box.path:
             _tag(found, box.where, "handler", _payload(file, box, 256)[24:].split(b"\0")[0])
         elif box.kind == b"keys":
@@ -78,6 +89,20 @@ def read_boxes(file: BinaryIO) -> Contents:
         elif box.path[-1:] == (b"udta",) and box.kind[:1] == b"\xa9":
             _tag(found, box.where, _APPLE.get(box.kind, box.kind.decode("latin-1")), _payload(file, box, _MAX_TAG_CHARS)[4:])
     return found
+
+
+def manifest_store(file: BinaryIO) -> bytes | None:
+    """The C2PA manifest store (JUMBF) in seekable ISO media that holds one, and that whole; else None.
+
+    C2PA specification 2.x, A.5.1: version and flags, the box's purpose, the offset of a Merkle box, the store.
+    """
+    spans = read_boxes(file).manifests if is_iso(file) else []
+    if len(spans) != 1 or spans[0][1] - spans[0][0] > _MAX_STORE:
+        return None
+    start, end = spans[0]
+    file.seek(start + 16 + 4)
+    purpose, nul, rest = file.read(max(0, end - start - 16 - 4)).partition(b"\0")
+    return rest[8:] if nul and purpose == b"manifest" else None
 
 
 def _walk(file: BinaryIO) -> Iterator[_Box]:
@@ -120,11 +145,16 @@ def _payload(file: BinaryIO, box: _Box, limit: int = _MAX_PAYLOAD) -> bytes:
 def _uuid(file: BinaryIO, box: _Box, found: Contents) -> None:
     content = _payload(file, box, 96)
     if content[:16] == _XMP_UUID:
-        found.xmp.append((f"{box.where} (XMP)", _payload(file, box)[16:]))
+        _packet(found, f"{box.where} (XMP)", file, replace(box, start=box.start + 16))
     elif content[:16] == _C2PA_UUID:
-        found.manifests += 1
+        found.manifests.append((box.start, box.end))
     elif b"jumdc2pa" in content:  # a manifest under another name: the library does not look there
         found.orphans.append(f"{box.where} {content[:16].hex()}")
+
+
+def _packet(found: Contents, where: str, file: BinaryIO, box: _Box) -> None:
+    if len(found.xmp) < _MAX_PACKETS:
+        found.xmp.append((where, _payload(file, box)))
 
 
 def _keys(content: bytes) -> Iterator[str]:

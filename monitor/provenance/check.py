@@ -17,7 +17,8 @@ from typing import Any
 from c2pa import C2paError, Context, Reader
 
 from monitor.errors import NotFound
-from monitor.provenance import metadata
+from monitor.provenance import boxes, metadata
+from monitor.provenance.crowd import MAX_BOXES, is_crowded
 from monitor.provenance.formats import HEAD_BYTES, hint
 from monitor.provenance.history import CODES, History
 from monitor.provenance.manifest import declared_ai, generator_of, plain, recorded_failures, signals_of, signed_at_of, signer_of
@@ -37,6 +38,7 @@ MAX_STORE_BYTES = 1024 * 1024
 """Of a manifest store that is kept to be judged again; thumbnails make larger ones."""
 
 _REMOTE = "Remote: must fetch remote manifests from url "
+_SIGNALS_KEPT = 50  # of the validator's findings, the active manifest's first
 _ABOUT_THE_FILE = (
     C2paError.Assertion,
     C2paError.AssertionNotFound,
@@ -55,7 +57,8 @@ _ABOUT_THE_FILE = (
 def check(path: Path, trust: TrustLists) -> Provenance:
     """What `path` says of its own origin, judged by the lists in `trust`.
 
-    Reads the file once, and its manifest store again for some lists when several are loaded and the file is trusted.
+    Reads ISO media once, anything else twice; and the manifest store again for some lists when several are loaded and the file is
+    trusted.
     The container is told by content, never by name. Without a list nothing is `trusted`, and nothing is `tampered` for that.
 
     Raises `NotFound` when there is no such file, and OSError as it comes when it cannot be read. A fault of the library
@@ -70,6 +73,8 @@ def check(path: Path, trust: TrustLists) -> Provenance:
 
 
 def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
+    if is_crowded(file):
+        return _malformed(f"it holds more than {MAX_BOXES:,} statements, and was not read", trust)
     try:
         with _reader(file, trust) as reader:
             results = reader.get_validation_results() or {}
@@ -114,8 +119,11 @@ def recheck(raw: bytes, before: Provenance, trust: TrustLists) -> Provenance:
 def manifest_store(path: Path) -> bytes | None:
     """The manifest store in a file, for `recheck`; None if there is none that can be read, or it is larger than `MAX_STORE_BYTES`."""
     try:
-        with _open(path) as file, _reader(file, TrustLists()) as reader:
-            raw = _raw(reader, json.loads(reader.crjson()))
+        with _open(path) as file:
+            raw = boxes.manifest_store(file)  # where it stands in a box of its own, nothing need be hashed for it
+            if raw is None:
+                with _reader(file, TrustLists()) as reader:
+                    raw = _raw(reader, json.loads(reader.crjson()))
     except C2paError:
         return None
     return raw if 0 < len(raw) <= MAX_STORE_BYTES else None
@@ -139,7 +147,7 @@ def _judged(
         trust_version=trust.version,
         trust_list=vouched.trust_list if state is State.TRUSTED else None,
         signals=(
-            *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings),
+            *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings[:_SIGNALS_KEPT]),
             *signals_of(store),
             *rubric_signals(store),
             *recorded_failures(store),
@@ -179,10 +187,13 @@ def _without_manifest(error: C2paError, trust: TrustLists) -> Provenance:
         signal = Signal("remote", url, "The manifest is kept at this address; Sosie does not fetch it.")
         return Provenance(State.REMOTE, AI.UNKNOWN, trust.version, signals=(signal,), remote_url=url)
     if isinstance(error, _ABOUT_THE_FILE):
-        reason = plain(text.partition(": ")[2] or text)
-        signal = Signal("malformed", "file", f"The container or its manifest breaks its own format: {reason}.")
-        return Provenance(State.MALFORMED, AI.UNKNOWN, trust.version, signals=(signal,))
+        return _malformed(plain(text.partition(": ")[2] or text), trust)
     raise error
+
+
+def _malformed(reason: str, trust: TrustLists) -> Provenance:
+    signal = Signal("malformed", "file", f"The container or its manifest breaks its own format: {reason}.")
+    return Provenance(State.MALFORMED, AI.UNKNOWN, trust.version, signals=(signal,))
 
 
 def _codes(findings: Sequence[Finding], results: Mapping[str, Any]) -> tuple[str, ...]:

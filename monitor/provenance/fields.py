@@ -1,4 +1,4 @@
-"""The metadata fields of a file, by format: through Pillow for pictures, PyAV for Matroska, our own readers for ISO media and XMP.
+"""The metadata fields of a file, by format: through Pillow for pictures, PyAV for Matroska, our own readers for ISO media, PNG and XMP.
 
 What breaks off gives what stood before. No more than a bounded part of the file is held, however long it is.
 """
@@ -17,7 +17,8 @@ import av
 from PIL import Image
 
 from monitor.provenance import xmp
-from monitor.provenance.boxes import read_boxes
+from monitor.provenance.boxes import is_iso, read_boxes
+from monitor.provenance.png import read_png
 
 __all__ = ["MAX_CHARS", "Fields", "read_fields"]
 
@@ -28,10 +29,10 @@ _MAX_FIELDS = 100
 _MAX_SCAN = 256 * 1024**2
 _MAX_PACKETS = 8
 _HEAD = 64
-_ISO_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"jumb")
 _ISO_PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _TIFF = (b"II*\0", b"MM\0*")
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PICTURES = (b"\xff\xd8\xff", b"RIFF", b"GIF8")
 _MATROSKA = b"\x1aE\xdf\xa3"
 _EXIF_BLOCK, _USER_COMMENT = 0x8769, 0x9286
 _NO_PICTURE = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, OverflowError, Image.DecompressionBombError)
@@ -51,13 +52,15 @@ def read_fields(path: Path) -> Fields:
     with path.open("rb") as file:
         head = file.read(_HEAD)
         found = Fields()
-        if head[4:8] in _ISO_BOXES:
+        if is_iso(file):
             contents = read_boxes(file)
             found = Fields(contents.tags, contents.xmp, contents.orphans)
             if head[4:8] == b"ftyp" and head[8:12] in _ISO_PICTURES:
                 found.xmp += _packets(file)  # items, whose places are a tree of their own: found by their wrapper
         elif head.startswith(_TIFF):
             found.xmp += _packets(file)
+        elif head.startswith(_PNG):
+            _of_png(file, found)
         elif head.startswith(_PICTURES):
             _of_picture(file, found)
         elif head.startswith(_MATROSKA):
@@ -71,7 +74,19 @@ def _of_picture(file: BinaryIO, found: Fields) -> None:
         # A broken one has nothing to read; its state is C2PA's to tell.
         for name, value in list(picture.info.items())[:_MAX_FIELDS]:
             _of_info(found, str(picture.format), str(name), value)
-        _of_exif(picture, found)
+        _of_exif(picture.getexif(), found)
+
+
+def _of_png(file: BinaryIO, found: Fields) -> None:
+    """By our own reader: Pillow would decode the picture to look for Exif."""
+    png = read_png(file)
+    for name, text in png.texts:
+        _of_info(found, "PNG", name, text)
+    if png.exif:
+        exif = Image.Exif()
+        with warnings.catch_warnings(action="ignore"), suppress(*_NO_PICTURE):
+            exif.load(png.exif)
+            _of_exif(exif, found)
 
 
 def _of_info(found: Fields, kind: str, name: str, value: Any) -> None:
@@ -83,8 +98,7 @@ def _of_info(found: Fields, kind: str, name: str, value: Any) -> None:
         found.tags.append((kind, name, value[:MAX_CHARS].decode("utf-8", "replace")))
 
 
-def _of_exif(picture: Image.Image, found: Fields) -> None:
-    exif = picture.getexif()
+def _of_exif(exif: Image.Exif, found: Fields) -> None:
     for tag, name in ((0x010E, "ImageDescription"), (0x0131, "Software")):
         if isinstance(value := exif.get(tag), str):
             found.tags.append(("Exif", name, value[:MAX_CHARS]))

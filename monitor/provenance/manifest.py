@@ -37,6 +37,7 @@ __all__ = [
 
 _STORE = "self#jumbf=/c2pa/"
 _TEXT_CHARS = 200
+_PATH_CHARS = 4 * _TEXT_CHARS  # of a path while it is walked: a long name would else be copied for all that stands under it
 _SIGNALS_KEPT = 50
 
 _GENERATED = frozenset({"trainedAlgorithmicMedia", "trainedAlgorithmicData"})
@@ -158,7 +159,7 @@ def short_path(uri: str) -> str:
 
 def plain(text: str) -> str:
     """Text from a file, safe on a terminal and in a page's line: no control or format characters, at most 200 characters."""
-    kept = "".join(character for character in text[: 4 * _TEXT_CHARS] if unicodedata.category(character)[0] != "C")
+    kept = "".join(character for character in text[:_PATH_CHARS] if unicodedata.category(character)[0] != "C")
     return kept if len(kept) <= _TEXT_CHARS else kept[: _TEXT_CHARS - 1] + "…"
 
 
@@ -179,16 +180,17 @@ def _source_types(content: Any) -> list[tuple[str, str | None, str]]:
     while pending:
         node, action, path = pending.pop()
         if isinstance(node, list):
-            pending.extend((child, action, f"{path}/{number}") for number, child in reversed(list(enumerate(node))))
+            pending.extend((child, action, f"{path}/{number}"[:_PATH_CHARS]) for number, child in reversed(list(enumerate(node))))
         elif isinstance(node, dict):
             own = node.get("action")
             inside = own if isinstance(own, str) else action
             for key, child in reversed(node.items()):
+                below = f"{path}/{key[:_PATH_CHARS]}"[:_PATH_CHARS]
                 if key.rpartition(":")[2].lower() == "digitalsourcetype":
                     values = child if isinstance(child, list) else [child]
-                    found.extend((_term(value), inside, f"{path}/{key}") for value in values if isinstance(value, str))
+                    found.extend((_term(value), inside, below) for value in values if isinstance(value, str))
                 else:
-                    pending.append((child, inside, f"{path}/{key}"))
+                    pending.append((child, inside, below))
     return found
 
 

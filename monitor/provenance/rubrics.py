@@ -17,6 +17,7 @@ __all__ = ["RUBRIC", "rubric_signals"]
 
 RUBRIC = "1.0"
 
+_SIGNALS_KEPT = 50
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _C2PA = "http://c2pa.org/digitalsourcetype/"
 _ACTIONS = "c2pa.actions.v2"
@@ -73,11 +74,14 @@ _TEXT = {
 
 
 def rubric_signals(store: Mapping[str, Any]) -> list[Signal]:
-    """One signal a manifest and rubric, in the order of the store. Codes are the official ids: `inception:signal_fullyGenAIMedia`."""
-    found = []
+    """One signal a manifest and rubric, in the order of the store. Codes are the official ids: `inception:signal_fullyGenAIMedia`.
+
+    So many are kept, the active manifest's first, that no file can fill a page with them.
+    """
+    found: list[Signal] = []
     manifests = store.get("manifests")
     for manifest in manifests if isinstance(manifests, list) else []:
-        if not isinstance(manifest, dict):
+        if not isinstance(manifest, dict) or len(found) >= _SIGNALS_KEPT:
             continue
         told: set[str] = set()
         for kind, name, where in _of(manifest):

@@ -1,6 +1,7 @@
 """XMP (ISO 16684-1) read for what it says of a file's origin. Pure; hostile input costs bounded time and memory.
 
-A document type is refused, so there are no entities to expand and nothing to fetch. Properties are told whether they stand in
+A document type is refused, so there are no entities to expand and nothing to fetch. Prefixes are resolved here and not by expat, which
+would write a long namespace out again for every name that uses it. Properties are told whether they stand in
 elements or in attributes, at whatever depth: who reads only the place a standard names is fooled by the other.
 """
 
@@ -18,6 +19,10 @@ MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 64
 _MAX_PROPERTIES = 5000
 _MAX_TEXT = 4096
+_MAX_NAME = 1000  # of a namespace or a name; those that are known are far shorter
+_CHUNK = 16 * 1024  # expat goes on to the end of what it was given, also when we refused it
+_MAX_PREFIXES = 100
+_XML = {"xml": "http://www.w3.org/XML/1998/namespace"}
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
@@ -34,6 +39,7 @@ class Property:
 class _Element:
     namespace: str
     name: str
+    prefixes: dict[str, str]  # in force inside it
     text: str = ""
 
 
@@ -44,14 +50,16 @@ class _Refused(Exception):
 def properties(packet: bytes) -> list[Property]:
     """Every simple property, in the order of the packet; of a packet that breaks off or goes too far, what stood before that."""
     reader = _Reader()
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.refuse
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     with suppress(expat.ExpatError, _Refused, ValueError, LookupError):  # the last two: an encoding that Python does not know
-        parser.Parse(packet[:MAX_BYTES], True)
+        for at in range(0, min(len(packet), MAX_BYTES), _CHUNK):
+            parser.Parse(packet[at : min(at + _CHUNK, MAX_BYTES)], False)
+        parser.Parse(b"", True)
     return reader.found
 
 
@@ -66,13 +74,26 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) >= _MAX_DEPTH:
             raise _Refused
+        prefixes = self._prefixes(attributes)
+        namespace, local = _resolved(name, prefixes, prefixes.get("", ""))
         for attribute, value in attributes.items():
-            namespace, local = _split(attribute)
-            if namespace == _RDF and local == "resource":  # the value of the property it stands on
-                self._add(*_split(name), value)
-            elif namespace != _RDF:
+            if attribute == "xmlns" or attribute.startswith("xmlns:"):
+                continue
+            of, which = _resolved(attribute, prefixes, "")
+            if of == _RDF and which == "resource":  # the value of the property it stands on
                 self._add(namespace, local, value)
-        self._open.append(_Element(*_split(name)))
+            elif of != _RDF:
+                self._add(of, which, value)
+        self._open.append(_Element(namespace, local, prefixes))
+
+    def _prefixes(self, attributes: dict[str, str]) -> dict[str, str]:
+        outer = self._open[-1].prefixes if self._open else _XML
+        own = {key[6:]: value for key, value in attributes.items() if key == "xmlns" or key.startswith("xmlns:")}
+        if not own:
+            return outer
+        if len(own) + len(outer) > _MAX_PREFIXES or any(len(value) > _MAX_NAME for value in own.values()):
+            raise _Refused
+        return outer | own
 
     def end(self, _: str) -> None:
         element = self._open.pop()
@@ -96,6 +117,11 @@ class _Reader:
         self.found.append(Property(namespace, name, value[:_MAX_TEXT]))
 
 
-def _split(name: str) -> tuple[str, str]:
-    namespace, _, local = name.rpartition(" ")
-    return namespace, local
+def _resolved(name: str, prefixes: dict[str, str], default: str) -> tuple[str, str]:
+    """Namespace and local name. `default` is that of a name without prefix: attributes have none."""
+    prefix, colon, local = name.partition(":")
+    if not colon:
+        return default, name[:_MAX_NAME]
+    if prefix not in prefixes:
+        raise _Refused
+    return prefixes[prefix], local[:_MAX_NAME]

@@ -7,7 +7,6 @@ older one cannot write any more. A lease is live while `now < expires_at`; at `e
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -220,9 +219,9 @@ def _beyond(cursor: str) -> ColumnElement[bool]:
     try:
         priority, risk, opened_at_text, case_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         priority, risk, opened_at, case_id = int(priority), float(risk), datetime.fromisoformat(opened_at_text), str(case_id)
-        if opened_at.tzinfo is None:
-            raise ValueError("a time without a zone")
-    except (binascii.Error, ValueError, TypeError) as error:
+        if opened_at.tzinfo is None or not (case_id.isascii() and case_id.isprintable()) or abs(priority) >= 2**31:
+            raise ValueError("a time without a zone, no id, or no priority")
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:  # the last two: numbers and nesting beyond all measure
         raise RequestRefused(
             "The page address", "its `after` part is not one this queue gave out", "Start again from the first page"
         ) from error

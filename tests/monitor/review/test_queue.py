@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -148,6 +149,23 @@ def test_filters_and_what_a_line_says(store: Store) -> None:
 
 @pytest.mark.parametrize("after", ["", "x", "é", "W10=", "WzEsMl0=", "bnVsbA==", "WzEsICIyMDI2LTAxLTAxVDAwOjAwOjAwIiwgIngiXQ=="])
 def test_a_cursor_nobody_gave_out_is_refused(store: Store, after: str) -> None:
+    with store.session(read_only=True) as session, pytest.raises(RequestRefused, match="first page"):
+        page(session, after=after)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        f'[1, 1{"0" * 400}, "2026-01-01T00:00:00+00:00", "x"]',
+        "[" * 5000,
+        '[1, 1, "2026-01-01T00:00:00+00:00", "\\u0000"]',
+        '[1, 1, "2026-01-01T00:00:00+00:00", "\\ud800"]',
+        '[9223372036854775808, 1, "2026-01-01T00:00:00+00:00", "x"]',
+    ],
+    ids=["a number without end", "lists without end", "a NUL", "half a character", "a priority without end"],
+)
+def test_a_cursor_of_things_no_database_takes_is_refused(store: Store, inside: str) -> None:
+    after = base64.urlsafe_b64encode(inside.encode()).decode()
     with store.session(read_only=True) as session, pytest.raises(RequestRefused, match="first page"):
         page(session, after=after)
 

@@ -1,0 +1,155 @@
+"""One function per parser. Whatever the bytes, it returns; an exception means that the parser broke its promise."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.decision.evidence import Facts
+from monitor.errors import MessageRefused, RequestRefused
+from monitor.intake.sniff import sniff_bytes
+from monitor.provenance import aigc, manifest, metadata, xmp
+from monitor.provenance.boxes import read_boxes
+from monitor.provenance.check import check
+from monitor.provenance.crowd import is_crowded
+from monitor.provenance.formats import hint
+from monitor.provenance.history import HISTORY_BYTES
+from monitor.provenance.outline import outline
+from monitor.provenance.png import read_png
+from monitor.provenance.rubrics import rubric_signals
+from monitor.provenance.sentences import sentences
+from monitor.provenance.tree import history_of
+from monitor.provenance.trust import TrustLists
+from monitor.provenance.types import Provenance
+from monitor.review.queue import _beyond
+from monitor.vision.watermark import Sighting
+from streams.dead_letters import _post_id
+from streams.messages import CaseChanged, DeadLetter, VideoPosted, parse
+from tests.fuzz import seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parser, and well-formed inputs for it. `media`: the shared files are inputs for it too."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Sequence[bytes]]
+    media: bool = False
+
+
+def _boxes(content: bytes) -> None:
+    found = read_boxes(io.BytesIO(content))
+    assert all(0 <= start <= end <= len(content) for start, end in found.manifests)
+
+
+def _png(content: bytes) -> None:
+    assert all(len(text) <= 1024**2 for _, text in read_png(io.BytesIO(content)).texts)
+
+
+def _crowd(content: bytes) -> None:
+    is_crowded(io.BytesIO(content))
+
+
+def _xmp(content: bytes) -> None:
+    assert all(len(each.value) <= 4096 and len(each.namespace) <= 1000 for each in xmp.properties(content))
+
+
+def _label(content: bytes) -> None:
+    aigc.label(content.decode("utf-8", "replace"))
+
+
+def _metadata(content: bytes) -> None:
+    found = metadata.read(_file(content))
+    assert len(found.signals) <= 60
+
+
+def _check(content: bytes) -> None:
+    """The whole check, the library included."""
+    found = check(_file(content), TrustLists())
+    assert Provenance.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert sentences(found)
+
+
+def _crjson(content: bytes) -> None:
+    if (store := _json(content)) is None:
+        return
+    found = history_of(store)
+    assert len(json.dumps(found.to_json())) <= HISTORY_BYTES
+    outline(found)
+    manifest.declared_ai(store)
+    kept = [*manifest.signals_of(store), *rubric_signals(store), *manifest.recorded_failures(store)]
+    assert len(kept) <= 200
+    assert all(len(signal.where) <= 200 and len(signal.text) <= 1000 for signal in kept)
+    for name in (manifest.signer_of(store), manifest.signed_at_of(store), manifest.generator_of(store)):
+        assert name is None or len(name) <= 3 * 200
+
+
+def _stored(content: bytes) -> None:
+    """What the database gives back; it may have been written by other hands."""
+    if (value := _json(content)) is None:
+        return
+    for read in (Provenance.from_json, Sighting.from_json, lambda given: Facts.from_json(given, name="N")):
+        with suppress(ValueError, TypeError, KeyError):
+            read(value)
+
+
+def _sniff(content: bytes) -> None:
+    assert sniff_bytes(content).name
+    hint(content)
+
+
+def _message(content: bytes) -> None:
+    for kind in (VideoPosted, CaseChanged, DeadLetter):
+        with suppress(MessageRefused):
+            read = parse(kind, content)
+            assert parse(kind, read.to_bytes()) == read
+    _post_id(content)
+
+
+def _cursor(content: bytes) -> None:
+    for given in (content.decode("utf-8", "surrogateescape"), base64.urlsafe_b64encode(content).decode()):
+        with suppress(RequestRefused):
+            _beyond(given)
+
+
+TARGETS: Mapping[str, Target] = {
+    "boxes": Target(_boxes, seeds.boxes, media=True),
+    "check": Target(_check, seeds.files, media=True),
+    "crjson": Target(_crjson, seeds.crjson),
+    "crowd": Target(_crowd, seeds.files, media=True),
+    "cursor": Target(_cursor, seeds.cursors),
+    "label": Target(_label, seeds.labels),
+    "message": Target(_message, seeds.messages),
+    "metadata": Target(_metadata, seeds.files, media=True),
+    "png": Target(_png, seeds.files, media=True),
+    "sniff": Target(_sniff, seeds.files, media=True),
+    "stored": Target(_stored, seeds.stored),
+    "xmp": Target(_xmp, seeds.xmp),
+}
+
+
+def _json(content: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="sosie-fuzz-")
+
+
+def _file(content: bytes) -> Path:
+    path = Path(_folder().name) / "input"
+    path.write_bytes(content)
+    return path
