@@ -107,22 +107,21 @@ def test_the_stills_are_the_frames_of_the_moments_at_full_size_without_loss(evid
 
 def test_openssl_and_sha256sum_agree(evidence: Scanned, tmp_path: Path) -> None:
     assert sosie("evidence", evidence.case, "--out", tmp_path / "pack.zip").status == 0
+    folder = tmp_path / "pack"
     with zipfile.ZipFile(tmp_path / "pack.zip") as archive:
-        archive.extractall(tmp_path / "pack")
-    command = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", SIGNATURE, "-content", MANIFEST, "-out", os.devnull]
-    checked = subprocess.run(
-        [*command, "-CAfile", str(evidence.authority)], cwd=tmp_path / "pack", capture_output=True, text=True, check=False
-    )
+        archive.extractall(folder)
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    files = ("-in", SIGNATURE, "-content", MANIFEST, "-CAfile", str(evidence.authority), "-out", os.devnull)
+    checked = run("openssl", "cms", "-verify", "-binary", "-inform", "DER", *files)
     assert (checked.returncode, "successful" in checked.stderr) == (0, True)
-    summed = subprocess.run(
-        ["sha256sum", "-c", "--strict", "hashes.txt"], cwd=tmp_path / "pack", capture_output=True, text=True, check=False
-    )
+    summed = run("sha256sum", "-c", "--strict", "hashes.txt")
     assert summed.returncode == 0
-    assert len(summed.stdout.splitlines()) == len(list((tmp_path / "pack").rglob("*.*"))) - 3  # itself, the manifest and its signature
-    (tmp_path / "pack" / MANIFEST).write_bytes((tmp_path / "pack" / MANIFEST).read_bytes() + b" ")
-    assert subprocess.run(
-        [*command, "-CAfile", str(evidence.authority)], cwd=tmp_path / "pack", capture_output=True, check=False
-    ).returncode
+    assert len(summed.stdout.splitlines()) == len(list(folder.rglob("*.*"))) - 3  # itself, the manifest and its signature
+    (folder / MANIFEST).write_bytes((folder / MANIFEST).read_bytes() + b" ")
+    assert run("openssl", "cms", "-verify", "-binary", "-inform", "DER", *files).returncode != 0
 
 
 def test_the_same_case_at_the_same_moment_gives_the_same_files_but_for_what_signing_draws(evidence: Scanned, tmp_path: Path) -> None:
