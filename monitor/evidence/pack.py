@@ -153,10 +153,14 @@ class Packer:
         )
 
     def _exact(self, evidence: CaseEvidence, references: Mapping[str, bytes], fetched: Fetched) -> list[_Drawn]:
-        return [
+        drawn = [
             _drawn(moment, self.sandbox.run(stills.exact, fetched.path, moment.time_s, source=fetched.source), references)
             for moment in evidence.moments
         ]
+        with fetched.path.open("rb") as file:  # a local file is read where it lies, and somebody may have written to it meanwhile
+            if hashlib.file_digest(file, "sha256").hexdigest() != fetched.sha256:
+                raise RequestRefused(fetched.source, "was changed while its stills were decoded", "Give a file that stays as it is")
+        return drawn
 
     def _kept(self, evidence: CaseEvidence, references: Mapping[str, bytes]) -> list[_Drawn]:
         drawn = []
