@@ -146,7 +146,8 @@ def tree_text(history: History) -> str:
         _draw(root, 1, lines)
     if rest := left_out(history):
         lines.append(f"{rest}.")
-    return "\n".join(lines) + "\n" if lines else "No C2PA manifest.\n"
+    clean = ("".join(c if c.isprintable() else " " for c in line) for line in lines)  # a line separator would reach the margin
+    return "\n".join(clean) + "\n" if lines else "No C2PA manifest.\n"
 
 
 def _draw(node: Node, level: int, lines: list[str]) -> None:
