@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     trust_anchors: tuple[ExistingFile, ...] = Field((), description="PEM files of C2PA trust anchors, named in verdicts by file name")
     trust_config: ExistingFile | None = Field(None, description="file of allowed EKU OIDs; default: those of the C2PA specification")
 
+    evidence_key: ExistingFile | None = Field(None, description="PEM file of the P-256 key that signs evidence packs")
+    evidence_chain: ExistingFile | None = Field(None, description="PEM file of its certificates, the signer's own first")
+
     fetch_max_bytes: int = Field(2 * 1024**3, ge=1, description="one video at most")
     fetch_timeout_s: float = Field(600.0, gt=0, description="one fetch at most, redirects included")
     fetch_min_bytes_per_s: float = Field(4096.0, ge=0, description="slower than this over 10 s is refused")

@@ -116,6 +116,17 @@ class Workshop:
     def sampling(self) -> SampleOptions:
         return SampleOptions(gap_s=self.settings.sample_gap_s, max_s=self.settings.max_hours * 3600)
 
+    @property
+    def limits(self) -> FetchLimits:
+        settings = self.settings
+        return FetchLimits(
+            max_bytes=settings.fetch_max_bytes,
+            timeout_s=settings.fetch_timeout_s,
+            min_bytes_per_s=settings.fetch_min_bytes_per_s,
+            max_redirects=settings.fetch_max_redirects,
+            allow_private=settings.fetch_allow_private,
+        )
+
     @cached_property
     def pipeline(self) -> Pipeline:
         settings = self.settings
@@ -133,13 +144,7 @@ class Workshop:
             gallery=self.gallery,
             policies=policies,
             trust=shelf,
-            limits=FetchLimits(
-                max_bytes=settings.fetch_max_bytes,
-                timeout_s=settings.fetch_timeout_s,
-                min_bytes_per_s=settings.fetch_min_bytes_per_s,
-                max_redirects=settings.fetch_max_redirects,
-                allow_private=settings.fetch_allow_private,
-            ),
+            limits=self.limits,
             sampling=sampling,
             kept=kept,
             metrics=self.metrics,

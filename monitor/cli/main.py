@@ -17,6 +17,7 @@ from monitor.cli import (
     consent,
     dead_letters,
     demo,
+    evidence,
     index,
     likeness,
     model,
@@ -56,6 +57,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
 app.add_typer(account.app, name="account")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(topics.app, name="topics")
 app.add_typer(trust.app, name="trust")
 app.add_typer(watermark.app, name="watermark")

@@ -45,6 +45,10 @@ def _reopened(actor: str, detail: dict[str, Any]) -> str:
     return f"Reopened by {actor}; the verdict was {verdict_label(detail['verdict'])}."
 
 
+def _packed(actor: str, detail: dict[str, Any]) -> str:
+    return f"An evidence pack for a {detail['for'].replace('-', ' ')} was made by {actor}."
+
+
 _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "case.opened": _opened,
     "case.joined": _joined,
@@ -52,6 +56,7 @@ _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "case.released": _released,
     "case.decided": _decided,
     "case.reopened": _reopened,
+    "evidence.packed": _packed,
 }
 
 FILTERS: dict[str, Callable[..., Any]] = {"told": told, "verdict_label": verdict_label}
