@@ -21,6 +21,7 @@ from monitor.cli import (
     likeness,
     model,
     policy,
+    probe,
     provenance,
     reconcile,
     repeat,
@@ -57,6 +58,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(account.app, name="account")
 app.add_typer(topics.app, name="topics")
 app.add_typer(watermark.app, name="watermark")
+app.add_typer(probe.app, name="probe")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)
 app.command(name="reconcile")(reconcile.reconcile)
