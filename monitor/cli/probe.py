@@ -34,13 +34,16 @@ def train(
         space = workshop.models.encoder.space
         probe = teaching.teach(_lessons(workshop, space.id), space, seed=seed)
         workshop.probes.keep(probe)
+        acts = workshop.probes.active_version() == probe.version
     if json:
-        print_json(_told(probe, active=False))
+        print_json(_told(probe, active=acts))
         return
     out.print(f"[bold]{probe.version}[/]  {_taught_words(probe)}")
     out.print(f"  AUC on held-back accounts, with its 95 % interval: {probe.auc}.")
     if short := probe.shortcomings():
         out.print(f"  It may not act: {'; '.join(short)}.")
+    elif acts:
+        out.print("  It acts already.")
     else:
         out.print(f"  It does not act yet: `sosie probe activate {probe.version}`.")
 

@@ -71,6 +71,19 @@ def folds(labels: Bools, groups: Sequence[Hashable], count: int, seed: int) -> N
     return np.array([place[group] for group in groups], np.int64)
 
 
+def shuffled(labels: Bools, groups: Sequence[Hashable], rng: np.random.Generator) -> Bools:
+    """Labels as chance could have given them: classes change hands between groups of one class, and within groups of both."""
+    classes: dict[Hashable, set[bool]] = {}
+    for label, group in zip(labels.tolist(), groups, strict=True):
+        classes.setdefault(group, set()).add(label)
+    single = [group for group, found in classes.items() if len(found) == 1]
+    given = rng.permutation([next(iter(classes[group])) for group in single])
+    turned = dict(zip(single, (bool(new) not in classes[group] for group, new in zip(single, given, strict=True)), strict=True))
+    turned |= {group: bool(rng.integers(2)) for group in classes if group not in turned}
+    turns: Bools = np.array([turned[group] for group in groups], bool)
+    return np.logical_xor(labels, turns)
+
+
 def logistic(rows: Floats, targets: Floats, weights: Floats, ridge: float) -> tuple[Floats, float]:
     """Coefficients `(dim,)` and intercept that minimise the weighted log loss plus `ridge`/2 times the squared coefficients.
 
@@ -122,7 +135,8 @@ def auc(scores: Floats, labels: Bools, weights: Floats) -> Interval:
     captured, shares = scores[~labels][order], np.concatenate([[0.0], np.cumsum(weights[~labels][order])])
     below = shares[np.searchsorted(captured, scores[labels], "left")]
     not_above = shares[np.searchsorted(captured, scores[labels], "right")]
-    value = float(weights[labels] @ (below + not_above) / 2 / (weights[labels].sum() * shares[-1]))
+    pairs = float(weights[labels].sum() * shares[-1])
+    value = min(1.0, float(weights[labels] @ (below + not_above)) / 2 / pairs)  # sums of thirds may come out above one
     low, high = _newcombe(value, float(weights[labels].sum()), float(shares[-1]))
     return Interval(value, low, high)
 

@@ -31,7 +31,12 @@ MIN_VIDEOS = 30
 MIN_ACCOUNTS = 5
 """Of each class, before a probe may act."""
 
+MAX_CHANCE = 0.025
+"""Of a probe that may act: how often shuffled labels do as well."""
+
 _FOLDS = 5
+_SHUFFLES = 99
+_AS_GOOD = 10  # so many shuffles that do as well are enough to know
 _MORE = "Scan more videos with trusted credentials, or decide more cases, then run `sosie probe train`"
 
 
@@ -66,7 +71,9 @@ class Taught:
 class Probe:
     """A linear probe of one space, and all it was taught. Immutable; `version` names its content.
 
-    `auc` was measured on held-back accounts; `slope` and `offset` make scores log-odds (Platt), and were found there as well.
+    `auc` was measured on held-back accounts; `slope` and `offset` make scores log-odds (Platt), and were found there as well. `chance`
+    is how often labels shuffled among accounts gave as high an AUC: the interval of an AUC does not know that what is held back in one
+    fold is taught with in another, and is too narrow for that.
     """
 
     space: Space
@@ -80,6 +87,7 @@ class Probe:
     last_day: str
     trust_versions: tuple[str, ...]
     auc: Interval
+    chance: float
     folds: int
     seed: int
     lessons: tuple[str, ...]
@@ -116,6 +124,8 @@ class Probe:
         ]
         if self.auc.low <= 0.5:
             found.append(f"its held-back AUC of {self.auc} does not exclude chance (0.50)")
+        if self.chance > MAX_CHANCE:
+            found.append(f"shuffled labels do as well in {self.chance:.0%} of tries, where {MAX_CHANCE:.1%} may")
         return tuple(found)
 
     def canonical(self) -> bytes:
@@ -142,7 +152,7 @@ class Probe:
         space = Space(**value["space"])
         if len(weights) != space.dim:
             raise ValueError(f"{len(weights)} weights for a space of {space.dim} dimensions")
-        plain = {name: value[name] for name in ("intercept", "slope", "offset", "first_day", "last_day", "folds", "seed")}
+        plain = {name: value[name] for name in ("intercept", "slope", "offset", "first_day", "last_day", "chance", "folds", "seed")}
         return cls(
             space=space,
             weights=weights,
@@ -176,11 +186,8 @@ def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
         counted = f"{synthetic.videos} generated videos of {synthetic.accounts} accounts, {captured.videos} captured of {captured.accounts}"
         raise RequestRefused("The probe", f"there is too little to learn from ({counted}; two accounts of each at least)", _MORE)
     weights = maths.weights(labels, groups)
-    scores, folds = np.empty(len(lessons)), maths.folds(labels, groups, count, seed)
-    for fold in range(count):
-        held_back, taught = folds == fold, folds != fold
-        direction, intercept = _fit(vectors[taught], labels[taught], weights[taught])
-        scores[held_back] = vectors[held_back] @ direction + intercept
+    scores = _held_back(vectors, labels, groups, count, seed)
+    auc = maths.auc(scores, labels, weights)
     slope, offset = maths.platt(scores, labels, weights)
     direction, intercept = _fit(vectors, labels, weights)
     return Probe(
@@ -194,7 +201,8 @@ def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
         first_day=min(lesson.seen_on for lesson in lessons),
         last_day=max(lesson.seen_on for lesson in lessons),
         trust_versions=tuple(sorted({lesson.trust_version for lesson in lessons if lesson.trust_version is not None})),
-        auc=maths.auc(scores, labels, weights),
+        auc=auc,
+        chance=_chance(auc.value, vectors, labels, groups, count, seed),
         folds=count,
         seed=seed,
         lessons=tuple(lesson.video_sha256[:12] for lesson in lessons),
@@ -219,6 +227,32 @@ def trial(probe: Probe, lessons: Sequence[Lesson]) -> Trial:
 def _columns(lessons: Sequence[Lesson], space: Space) -> tuple[Floats, maths.Bools, list[str]]:
     vectors = np.array([lesson.vector for lesson in lessons], np.float64).reshape(len(lessons), space.dim)
     return vectors, np.array([lesson.synthetic for lesson in lessons], bool), [lesson.group for lesson in lessons]
+
+
+def _held_back(vectors: Floats, labels: maths.Bools, groups: Sequence[str], count: int, seed: int) -> Floats:
+    """Scores of each fold by what the others teach."""
+    if len(vectors) < vectors.shape[1]:  # the same, in as many dimensions as there are videos: the solution lies among them
+        vectors = vectors @ np.linalg.svd(vectors, full_matrices=False)[2].T
+    weights, folds = maths.weights(labels, groups), maths.folds(labels, groups, count, seed)
+    scores = np.empty(len(labels))
+    for fold in range(count):
+        held_back, taught = folds == fold, folds != fold
+        direction, intercept = _fit(vectors[taught], labels[taught], weights[taught])
+        scores[held_back] = vectors[held_back] @ direction + intercept
+    return scores
+
+
+def _chance(reached: float, vectors: Floats, labels: maths.Bools, groups: Sequence[str], count: int, seed: int) -> float:
+    """How often chance reaches that AUC: a permutation test (Ojala and Garriga 2010), ended early when the answer is often (Besag and
+    Clifford 1991)."""
+    rng, as_good = np.random.default_rng(seed), 0
+    for tried in range(1, _SHUFFLES + 1):
+        shuffled = maths.shuffled(labels, groups, rng)
+        scores = _held_back(vectors, shuffled, groups, count, seed)
+        as_good += maths.auc(scores, shuffled, maths.weights(shuffled, groups)).value >= reached
+        if as_good == _AS_GOOD:
+            return as_good / tried
+    return (as_good + 1) / (_SHUFFLES + 1)
 
 
 def _fit(vectors: Floats, labels: maths.Bools, weights: Floats) -> tuple[Floats, float]:
