@@ -186,7 +186,10 @@ def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
         counted = f"{synthetic.videos} generated videos of {synthetic.accounts} accounts, {captured.videos} captured of {captured.accounts}"
         raise RequestRefused("The probe", f"there is too little to learn from ({counted}; two accounts of each at least)", _MORE)
     weights = maths.weights(labels, groups)
-    scores = _held_back(vectors, labels, groups, count, seed)
+    short = vectors  # the same in as many dimensions as there are videos, because the solution lies among them
+    if len(vectors) < space.dim:
+        short = vectors @ np.linalg.svd(vectors, full_matrices=False)[2].T
+    scores = _held_back(short, labels, groups, count, seed)
     auc = maths.auc(scores, labels, weights)
     slope, offset = maths.platt(scores, labels, weights)
     direction, intercept = _fit(vectors, labels, weights)
@@ -202,7 +205,7 @@ def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
         last_day=max(lesson.seen_on for lesson in lessons),
         trust_versions=tuple(sorted({lesson.trust_version for lesson in lessons if lesson.trust_version is not None})),
         auc=auc,
-        chance=_chance(auc.value, vectors, labels, groups, count, seed),
+        chance=_chance(auc.value, short, labels, groups, count, seed),
         folds=count,
         seed=seed,
         lessons=tuple(lesson.video_sha256[:12] for lesson in lessons),
@@ -231,8 +234,6 @@ def _columns(lessons: Sequence[Lesson], space: Space) -> tuple[Floats, maths.Boo
 
 def _held_back(vectors: Floats, labels: maths.Bools, groups: Sequence[str], count: int, seed: int) -> Floats:
     """Scores of each fold by what the others teach."""
-    if len(vectors) < vectors.shape[1]:  # the same, in as many dimensions as there are videos: the solution lies among them
-        vectors = vectors @ np.linalg.svd(vectors, full_matrices=False)[2].T
     weights, folds = maths.weights(labels, groups), maths.folds(labels, groups, count, seed)
     scores = np.empty(len(labels))
     for fold in range(count):
