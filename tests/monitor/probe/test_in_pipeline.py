@@ -45,7 +45,7 @@ def suspicious(workshop: Workshop, path: Path) -> Probe:
 def repeated(workshop: Workshop) -> list[Repetition]:
     with workshop.store.session(read_only=True) as session:
         kept = videos.latest_assessments(session, limit=10)
-    repeater = Repeater(workshop.pipeline, workshop.policy_of)
+    repeater = Repeater(workshop.pipeline, workshop.policies.at)
     return [repeater.repeat(each) for each in kept]
 
 
