@@ -36,6 +36,9 @@ from monitor.intake.sniff import require_video
 from monitor.matching import Match, Moment, Voice, match
 from monitor.metrics import Metrics
 from monitor.policies import InForce, Policies
+from monitor.probe import lessons
+from monitor.probe.shelf import NO_PROBE, Probes
+from monitor.probe.teaching import Probe
 from monitor.provenance.check import check, manifest_store
 from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists
@@ -75,6 +78,7 @@ class Pipeline:
     kept: FingerprintStore
     metrics: Metrics
     watermarks: Watermarks
+    probes: Probes
     _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
@@ -112,10 +116,18 @@ class Pipeline:
             with self.metrics.stage("match"):
                 indexes, index_version = self.gallery.current()
                 matches = match(fingerprint, voices(indexes, self.models, policy), policy.matching)
-            versions = Versions(policy.id, index_version, self.models.version, trust.version, fingerprint.watermarks)
+            probe = self._probe()
+            versions = Versions(
+                policy=policy.id,
+                index=index_version,
+                model=self.models.version,
+                trust=trust.version,
+                watermarks=fingerprint.watermarks,
+                probe=NO_PROBE if probe is None else probe.version,
+            )
             with self.metrics.stage("decide"):
-                findings = self._decide(posted, fingerprint, matches, policy)
-                beside = self._shadow(posted, fingerprint, indexes, findings, in_force)
+                findings = self._decide(posted, fingerprint, matches, policy, probe)
+                beside = self._shadow(posted, fingerprint, indexes, findings, in_force, probe)
             with self.metrics.stage("stills"):
                 findings = tuple(self._with_stills(f, fetched) if f.assessment.flagged or keep_stills else f for f in findings)
                 store = self._manifest_store(fingerprint, fetched) if findings else None
@@ -171,8 +183,16 @@ class Pipeline:
         self.kept.put(made)
         return made, False
 
-    def _decide(self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match], policy: Policy) -> tuple[Finding, ...]:
+    def _probe(self) -> Probe | None:
+        """The probe that acts, if it is of the encoder in use: under another encoder it waits."""
+        probe = self.probes.active()
+        return probe if probe is not None and probe.space == self.models.encoder.space else None
+
+    def _decide(
+        self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match], policy: Policy, probe: Probe | None
+    ) -> tuple[Finding, ...]:
         findings = []
+        synthetic = None if probe is None else probe.probability(fingerprint.frame_vectors)
         at = posted.posted_at or datetime.now(UTC)
         mark = fingerprint.marks[0] if fingerprint.marks else None
         with self.store.session(read_only=True) as session:
@@ -202,12 +222,20 @@ class Pipeline:
                     stripped=fingerprint.provenance.stripped,
                     watermark=None if mark is None else mark.shown_as,
                     mark_score=0.0 if mark is None else mark.score,
+                    synthetic=synthetic,
+                    probe_basis=None if probe is None else probe.basis,
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, policy)))
         return tuple(findings)
 
     def _shadow(
-        self, posted: Posted, fingerprint: Fingerprint, indexes: Sequence[LikenessIndex], findings: Sequence[Finding], in_force: InForce
+        self,
+        posted: Posted,
+        fingerprint: Fingerprint,
+        indexes: Sequence[LikenessIndex],
+        findings: Sequence[Finding],
+        in_force: InForce,
+        probe: Probe | None,
     ) -> tuple[_Beside, ...]:
         """What the shadow policies say. A fault of one is logged and counted, and hurts nobody: it acts on nothing."""
         live = {finding.match.likeness: finding.assessment for finding in findings}
@@ -218,7 +246,8 @@ class Pipeline:
                     its = {finding.match.likeness: assess(finding.facts, shadow) for finding in findings}
                 else:
                     matches = match(fingerprint, voices(indexes, self.models, shadow), shadow.matching)
-                    its = {finding.match.likeness: finding.assessment for finding in self._decide(posted, fingerprint, matches, shadow)}
+                    found = self._decide(posted, fingerprint, matches, shadow, probe)
+                    its = {finding.match.likeness: finding.assessment for finding in found}
             except Exception:  # noqa: BLE001 - whatever it is, the post goes its way
                 _log.exception("shadow policy %s failed on post %s; the policy in force is not concerned", shadow.id, posted.id)
                 self.metrics.shadow_failures.inc()
@@ -281,6 +310,9 @@ class Pipeline:
             )
             if manifests is not None:
                 videos.keep_manifest_store(session, video_sha256=fingerprint.sha256, content=manifests)
+            if shown or lessons.teaches(fingerprint.provenance):
+                space_id = self.models.encoder.space.id
+                lessons.keep(session, video_sha256=fingerprint.sha256, space_id=space_id, frames=fingerprint.frame_vectors, now=now)
             videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
             policies.keep(session, policy, now=now)
             rows: list[tuple[Assessment, Finding | None]] = [(f.assessment, f) for f in findings]
@@ -300,6 +332,7 @@ class Pipeline:
                     model_version=versions.model,
                     trust_version=versions.trust,
                     watermarks_version=versions.watermarks,
+                    probe_version=versions.probe,
                     now=now,
                 )
             for each in beside:

@@ -3,6 +3,7 @@
 An assessment rests on its facts, and the facts on the video. What can still be made anew is made anew, and compared:
 
 - the match, while the video's vectors are held (`monitor.fingerprint_store`, two days) and the index of that version is on disk;
+- what the probe says, while they are, from the probe of then, which is kept for good;
 - what the file says of itself, while it is held as judged by the same trust lists;
 - the weighing, always: facts are kept with their assessment, and policies by their version.
 
@@ -22,6 +23,8 @@ from monitor.errors import SosieError
 from monitor.fingerprint import Fingerprint
 from monitor.matching import Match, match
 from monitor.pipeline import Pipeline, voices
+from monitor.probe.shelf import NO_PROBE
+from monitor.probe.teaching import Probe
 from monitor.registry import likenesses
 from monitor.result import ranges_text
 from monitor.videos import NO_LIKENESS
@@ -32,8 +35,9 @@ from monitor.videos import Assessment as Kept
 class Repetition:
     """One assessment made again.
 
-    `anew` names what was made anew of "match", "provenance" and "weighing"; `why_not` says of each other part what is missing.
-    `differences` are words for people; none: it says the same. `possible` is False where not even the weighing could be repeated.
+    `anew` names what was made anew of "match", "provenance", "probe" (where one acted) and "weighing"; `why_not` says of each other
+    part what is missing. `differences` are words for people; none: it says the same. `possible` is False where not even the weighing
+    could be repeated.
     """
 
     post: str
@@ -58,7 +62,15 @@ class Found:
     match: Match | None
 
 
-def repeat(kept: Kept, policy: Policy | None, found: Found | None, fingerprint: Fingerprint | None, *, name: str) -> Repetition:
+def repeat(
+    kept: Kept,
+    policy: Policy | None,
+    found: Found | None,
+    fingerprint: Fingerprint | None,
+    probe: Probe | None = None,
+    *,
+    name: str,
+) -> Repetition:
     """Make `kept` again from what there is; None: not available any more. `name` is the likeness's, for the sentences."""
     likeness = kept.likeness_id or None
     anew, why_not, differences = [], [], []
@@ -80,6 +92,12 @@ def repeat(kept: Kept, policy: Policy | None, found: Found | None, fingerprint: 
         if facts is not None:
             told = fingerprint.provenance
             facts = replace(facts, state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list)
+    if facts is not None and kept.probe_version not in (None, NO_PROBE):
+        if fingerprint is None or probe is None:
+            why_not.append(f"probe: the vectors of the video, or probe {kept.probe_version}, are not kept any more")
+        else:
+            anew.append("probe")
+            facts = replace(facts, synthetic=probe.probability(fingerprint.frame_vectors), probe_basis=probe.basis)
     if policy is None:
         why_not.append(f"weighing: policy {kept.policy_version} is not known here")
     else:
@@ -122,7 +140,15 @@ class Repeater:
         policy = self._policy_of(kept.policy_version)
         with pipeline.store.session(read_only=True) as session:
             name = likenesses.names(session, {kept.likeness_id}).get(kept.likeness_id, "a likeness that was erased")
-        return repeat(kept, policy, self._found(kept, policy, fingerprint), fingerprint, name=name)
+        return repeat(kept, policy, self._found(kept, policy, fingerprint), fingerprint, self._probe(kept), name=name)
+
+    def _probe(self, kept: Kept) -> Probe | None:
+        if kept.probe_version in (None, NO_PROBE):
+            return None
+        try:
+            return self._pipeline.probes.get(kept.probe_version)
+        except SosieError:  # missing or changed: as good as not kept
+            return None
 
     def _found(self, kept: Kept, policy: Policy | None, fingerprint: Fingerprint | None) -> Found | None:
         if fingerprint is None or policy is None:

@@ -69,6 +69,7 @@ class Versions:
     model: str
     trust: str
     watermarks: str
+    probe: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class ScanResult:
                 "index": self.versions.index,
                 "model": self.versions.model,
                 "watermarks": self.versions.watermarks,
+                "probe": self.versions.probe,
             },
             "seconds": round(self.seconds, 3),
         }

@@ -82,6 +82,7 @@ class Assessment(Base):
     model_version: Mapped[str]
     trust_version: Mapped[str]
     watermarks_version: Mapped[str | None]
+    probe_version: Mapped[str | None]
     created_at: Mapped[datetime]
 
 
@@ -181,6 +182,7 @@ def record_assessment(
     model_version: str,
     trust_version: str,
     watermarks_version: str | None = None,
+    probe_version: str | None = None,
     now: datetime,
 ) -> Assessment:
     """Keep the latest conclusion about (post, likeness); an earlier one is replaced."""
@@ -196,6 +198,7 @@ def record_assessment(
         "model_version": model_version,
         "trust_version": trust_version,
         "watermarks_version": watermarks_version,
+        "probe_version": probe_version,
         "created_at": now,
     }
     key = {"post_id": post_id, "likeness_id": likeness_id or NO_LIKENESS}

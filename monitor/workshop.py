@@ -24,6 +24,7 @@ from monitor.intake.sandbox import Sandbox
 from monitor.metrics import Metrics
 from monitor.pipeline import Pipeline
 from monitor.policies import Policies
+from monitor.probe.shelf import Probes
 from monitor.provenance.trust import TrustLists
 from monitor.settings import Settings
 from monitor.store import Store
@@ -112,6 +113,10 @@ class Workshop:
     def watermarks(self) -> Watermarks:
         return Watermarks(self.settings.home, lambda: self.sandbox)
 
+    @cached_property
+    def probes(self) -> Probes:
+        return Probes(self.settings.home)
+
     @property
     def sampling(self) -> SampleOptions:
         return SampleOptions(gap_s=self.settings.sample_gap_s, max_s=self.settings.max_hours * 3600)
@@ -133,6 +138,7 @@ class Workshop:
         policies, shelf = self.policies, self.trust_shelf  # cheap, and their mistakes should show before a model is loaded
         shelf.current()
         policies.current()  # one that this release cannot read should show now, not with the first video
+        self.probes.active()  # likewise
         sampling = self.sampling
         kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
         kept.expire()
@@ -149,4 +155,5 @@ class Workshop:
             kept=kept,
             metrics=self.metrics,
             watermarks=self.watermarks,
+            probes=self.probes,
         )

@@ -22,6 +22,7 @@ from monitor.cli import (
     likeness,
     model,
     policy,
+    probe,
     provenance,
     reconcile,
     repeat,
@@ -61,6 +62,7 @@ app.add_typer(evidence.app, name="evidence")
 app.add_typer(topics.app, name="topics")
 app.add_typer(trust.app, name="trust")
 app.add_typer(watermark.app, name="watermark")
+app.add_typer(probe.app, name="probe")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="worker")(worker.worker)
 app.command(name="reconcile")(reconcile.reconcile)

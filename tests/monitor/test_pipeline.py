@@ -58,6 +58,7 @@ def test_a_case_has_stills_on_disk_for_its_moments_and_the_versions_it_rests_on(
         "model": workshop.models.version,
         "trust": workshop.trust.version,
         "watermarks": "none",
+        "probe": "none",
     }
     assert case.risk == result.assessment.risk
     route = workshop.policy.route(result.findings[0].facts)
