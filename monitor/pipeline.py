@@ -43,7 +43,7 @@ from monitor.registry import consents, likenesses
 from monitor.registry.likenesses import Likeness
 from monitor.registry.scope import Use
 from monitor.result import Finding, Posted, ScanResult, Still, Versions, ranges_text
-from monitor.review import cases
+from monitor.review import cases, verdicts
 from monitor.store import Store
 from monitor.vision.frames import SampleOptions, stills
 from monitor.vision.pictures import jpeg_bytes
@@ -199,6 +199,7 @@ class Pipeline:
                     stripped=fingerprint.provenance.stripped,
                     watermark=None if mark is None else mark.shown_as,
                     mark_score=0.0 if mark is None else mark.score,
+                    recorded=verdicts.held_recorded(session, likeness_id=likeness.id, video_sha256=fingerprint.sha256),
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, policy)))
         return tuple(findings)
