@@ -38,7 +38,7 @@ def test_a_stranger_is_clear_and_opens_nothing(furnished: Path, clips: Path) -> 
 
 def test_json_has_the_promised_fields(furnished: Path, clips: Path) -> None:
     (found,) = sosie("scan", clips / "singer.mp4", "--json").objects
-    assert set(found) == {"source", "sha256", "duration", "provenance", "matches", "assessment", "seconds"}
+    assert set(found) == {"source", "sha256", "duration", "provenance", "watermarks", "matches", "assessment", "seconds"}
     assert found["source"] == str(clips / "singer.mp4")
     assert re.fullmatch("[0-9a-f]{64}", found["sha256"])
     assert found["duration"] == 3.0
@@ -47,7 +47,7 @@ def test_json_has_the_promised_fields(furnished: Path, clips: Path) -> None:
     assert set(match) == {"likeness", "score", "frames", "ranges"}
     assert all(0 <= start < end <= 3.0 for start, end in match["ranges"])
     assessment = found["assessment"]
-    assert set(assessment) == {"risk", "flagged", "reasons", "policy", "index", "model"}
+    assert set(assessment) == {"risk", "flagged", "reasons", "policy", "index", "model", "watermarks"}
     assert assessment["flagged"]
     assert {"face_match", "deceased_no_capture"} <= {reason["code"] for reason in assessment["reasons"]}
     assert all(set(reason) == {"code", "weight", "text"} for reason in assessment["reasons"])
