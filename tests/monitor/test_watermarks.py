@@ -82,7 +82,7 @@ def test_the_version_changes_with_templates_names_and_generators_and_comes_back_
 
 
 def test_removing_what_is_not_kept_says_so(kept: Watermarks) -> None:
-    with pytest.raises(NotFound, match="Watermark 'quill': is not kept. `sosie watermark list`"):
+    with pytest.raises(NotFound, match=r"Watermark 'quill': is not kept\. `sosie watermark list`"):
         kept.remove("quill")
 
 
