@@ -4,7 +4,7 @@
 
 Hits: the overlay (a mark on black that moves and fades) is laid over the first seconds of each clip, scaled, faded, cropped, and
 encoded by x264 at some rate; a hit is a score of 0.5 or more. False alarms: every clip whole and as it is, every clip encoded anew,
-and every clip with another mark (a disc and a word) in the same places. The template is made from the overlay when this runs.
+and every clip with another mark in the same places. The template is made from the overlay when this runs.
 Cost: CPU seconds of decoding and of the search, both in this process, over the clips as they are.
 """
 
@@ -46,7 +46,7 @@ _SHORT_SIDE = 480
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is done to a clip. `mark`: sora, alike, unlike or none; `size` 1 is Sora's own; `crop` is a share of each edge."""
+    """What is done to a clip. `mark`: sora, none, or one of `_OTHERS`; `size` 1 is Sora's own; `crop` is a share of each edge."""
 
     group: str
     mark: str = "sora"
@@ -65,8 +65,8 @@ TREATMENTS = (
     Treatment("10 % of each edge cut off (half of the mark, at times), CRF 30", crop=0.10),
     Treatment("scaled to 240 lines, CRF 30", short_side=240),
     Treatment("NOT: no mark, CRF 38", mark="none", crf=38),
-    Treatment("NOT: another mark (a word in a frame), CRF 23", mark="unlike", crf=23),
-    Treatment("NOT: another mark of the same design (a disc with two bars, a word of four letters), CRF 23", mark="alike", crf=23),
+    Treatment("NOT: another mark (a word in a frame), CRF 23", mark="a word in a frame", crf=23),
+    Treatment("NOT: another mark of the same design (a disc with two bars, four letters), CRF 23", mark="a disc and a word", crf=23),
 )
 
 
@@ -126,10 +126,12 @@ def sora_template(shared: Path) -> Template:
     width = np.median([light.shape[1] for light in lights])
     # Between two places only its disc is there for a moment: that is not the mark.
     light = max((light for light in lights if abs(light.shape[1] - width) <= 2), key=lambda light: float(light.mean()))
-    peak = int(light.max())
-    opacity = np.clip(light.astype(np.float32) * 255 / peak, 0, 255).astype(np.uint8)
-    white = np.full((*light.shape, 3), 255, np.uint8)
-    return Template("sora", "Sora", mark_luma(np.dstack((white, opacity))))
+    return _template(light)
+
+
+def _template(light: Picture) -> Template:
+    opacity = np.clip(light.astype(np.float32) * 255 / int(light.max()), 0, 255).astype(np.uint8)
+    return Template("mark", None, mark_luma(np.dstack((np.full((*light.shape, 3), 255, np.uint8), opacity))))
 
 
 def marked(picture: Picture, mark: Mark | None, treatment: Treatment) -> Picture:
@@ -220,6 +222,10 @@ def _evaluate(job: tuple[Path, Path, float, Path]) -> list[Outcome]:
     cv2.setNumThreads(1)
     template, pictures = sora_template(shared), excerpt(clip, seconds)
     found = [Outcome(_WHOLE, clip.name, *scores(clip, template))]
+    found += [
+        Outcome(f"{_WHOLE}, looked through for the mark {name}", clip.name, *scores(clip, _template(draw())))
+        for name, draw in _OTHERS.items()
+    ]
     for number, treatment in enumerate(TREATMENTS):
         target = folder / f"{clip.stem}-{number}.mp4"
         encode(target, treated(pictures, treatment, shared), treatment.crf)
@@ -256,7 +262,7 @@ def _unlike() -> Picture:
     return light
 
 
-_OTHERS = {"alike": _alike, "unlike": _unlike}
+_OTHERS = {"a disc and a word": _alike, "a word in a frame": _unlike}
 
 
 def _mark(frame: Picture) -> Mark | None:
