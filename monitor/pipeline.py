@@ -46,7 +46,7 @@ from monitor.registry import consents, likenesses
 from monitor.registry.likenesses import Likeness
 from monitor.registry.scope import Use
 from monitor.result import Finding, Posted, ScanResult, Still, Versions, ranges_text
-from monitor.review import cases
+from monitor.review import cases, verdicts
 from monitor.store import Store
 from monitor.trust_shelf import TrustShelf
 from monitor.vision.frames import SampleOptions, stills
@@ -224,6 +224,7 @@ class Pipeline:
                     mark_score=0.0 if mark is None else mark.score,
                     synthetic=synthetic,
                     probe_basis=None if probe is None else probe.basis,
+                    recorded=verdicts.held_recorded(session, likeness_id=likeness.id, video_sha256=fingerprint.sha256),
                 )
                 findings.append(Finding(likeness.name, found, facts, assess(facts, policy)))
         return tuple(findings)

@@ -85,6 +85,15 @@ class MomentOut(BaseModel):
     reference: str | None = Field(description="address of the picture it resembles")
 
 
+class MarkOut(BaseModel):
+    name: str
+    generator: str | None
+    score: float = Field(description="0 to 1, evidence from 0.5 on")
+    ranges: list[tuple[float, float]] = Field(description="when it is seen, in seconds")
+    at_s: float = Field(description="the clearest moment")
+    box: tuple[float, float, float, float] = Field(description="where it is then: left, top, right, bottom in fractions of the picture")
+
+
 class PostOut(BaseModel):
     id: str
     source: str
@@ -115,6 +124,7 @@ class CaseDetail(CaseOut):
     moments: list[MomentOut]
     provenance: list[str]
     history: dict[str, Any] = Field(description="the manifests of the file, as `sosie provenance --json` gives them")
+    watermarks: list[MarkOut] = Field(description="visible marks of generators that are seen, the surest first; each may be forged")
     posts: list[PostOut]
     versions: dict[str, str]
     verdicts: list[VerdictOut]
@@ -287,6 +297,7 @@ def _detail(view: CaseView, now: datetime) -> CaseDetail:
         ],
         provenance=list(view.provenance),
         history=view.history.to_json(),
+        watermarks=[MarkOut.model_validate(mark, from_attributes=True) for mark in view.marks],
         posts=[PostOut.model_validate(post, from_attributes=True) for post in view.posts],
         versions=view.case.versions,
         verdicts=[_verdict(given) for given in view.verdicts],

@@ -4,7 +4,7 @@ A signal says *that* something is so and how strongly (0 to 1); the policy says 
 words. Rules that hold here: without a match there is nothing to weigh; absence of a manifest is no signal;
 a capture claim counts only from a trusted credential, an AI declaration from any, since nobody gains by lying that way. What
 metadata outside of a manifest declares is asked only where the manifest says nothing. A generator's visible mark proves
-nothing: on what a trusted credential says a camera recorded, it speaks against the mark.
+nothing: on what a camera is held to have recorded, by a trusted credential or by a reviewer's verdict, it is possibly forged.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Facts:
 
     `metadata_ai` is what the file declares outside of any manifest, in the words of `ai`, and `metadata_where` names the field.
     `stripped` says what is left of a manifest that was removed. `watermark` names the generator whose mark is seen, `mark_score`
-    from 0 to 1 how surely. `synthetic` is the probe's calibrated probability that a generator made the pictures, and
-    `probe_basis` what it was trained on. `breach` says why a consent of this account or signer does not cover this post. `z` is the
-    match in standard deviations above a stranger, of which the policy makes the score.
+    from 0 to 1 how surely. `recorded` says who, beside a credential, holds that a camera recorded this. `synthetic` is the probe's
+    calibrated probability that a generator made the pictures, and `probe_basis` what it was trained on. `breach` says why a consent
+    of this account or signer does not cover this post. `z` is the match in standard deviations above a stranger, of which the
+    policy makes the score.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Facts:
     stripped: str | None = None
     watermark: str | None = None
     mark_score: float = 0.0
+    recorded: str | None = None
     synthetic: float | None = None
     probe_basis: str | None = None
     breach: str | None = None
@@ -120,7 +122,8 @@ def _signals(facts: Facts) -> Iterator[Signal]:
     elif facts.metadata_ai in _METADATA_AI:
         yield Signal(_METADATA_AI[facts.metadata_ai])
     if facts.watermark is not None:
-        yield Signal(SignalCode.WATERMARK_FORGED if captured else SignalCode.WATERMARK, facts.mark_score)
+        genuine = captured or facts.recorded is not None
+        yield Signal(SignalCode.WATERMARK_FORGED if genuine else SignalCode.WATERMARK, facts.mark_score)
     if facts.synthetic is not None and facts.synthetic > 0.5:
         yield Signal(SignalCode.SYNTHETIC_PROBE, 2 * facts.synthetic - 1)
     if facts.stripped is not None:

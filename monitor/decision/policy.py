@@ -179,6 +179,7 @@ def _words(facts: Facts) -> dict[str, str]:
         words["deceased_on"] = f"{facts.deceased_on.day} {facts.deceased_on:%B %Y}"
     words["score"] = f"{facts.score:.2f}"
     words["mark_score"] = f"{facts.mark_score:.2f}"
+    words["recorded"] = facts.recorded or "a trusted credential says that a camera recorded this"
     words["synthetic"] = "unknown" if facts.synthetic is None else f"{facts.synthetic:.2f}"
     words["seconds"] = f"{facts.seconds:.1f}"
     words["signer"] = f"signed by {facts.signer}" if facts.signer else "the signer is not named"

@@ -114,6 +114,13 @@ def verdicts(session: Session, case_id: str) -> list[GivenVerdict]:
     return list(session.scalars(select(GivenVerdict).filter_by(case_id=case_id).order_by(GivenVerdict.id.desc())))
 
 
+def held_recorded(session: Session, *, likeness_id: str, video_sha256: str) -> str | None:
+    """Who holds that a camera recorded this person in these bytes, in words: the verdict that stands is archive footage or authentic."""
+    query = select(Case.verdict).filter_by(likeness_id=likeness_id, video_sha256=video_sha256)
+    found = session.scalars(query.where(Case.verdict.in_((Verdict.ARCHIVE, Verdict.AUTHENTIC)))).one_or_none()
+    return None if found is None else f"a reviewer's verdict on this video is {Verdict(found).label.lower()}"
+
+
 def _required(reason: str, *, what: str) -> str:
     if not (stripped := reason.strip()):
         raise RequestRefused(what, "needs a reason", "Say in a sentence what you saw")

@@ -32,7 +32,7 @@ from monitor.vision.edges import Field, Spectrum, best_near, correlate, edge_fie
 from monitor.vision.sampling import Frame
 from monitor.vision.spans import Span, spans
 
-METHOD = 1
+METHOD = 2
 """Of the search; a change makes earlier sightings unknown."""
 
 LOOKS = 12
@@ -42,7 +42,7 @@ SIZES = (0.07, 0.33)
 """Smallest and largest mark: the root of its area in shares of the picture's short side. Sora's is 0.12."""
 
 EVIDENCE = 0.2
-"""Excess over chance at which the score is 0.5. Unmarked real clips reach 0.14 at most (`python -m tools.evaluate_watermarks`)."""
+"""Excess over chance at which the score is 0.5. 44 unmarked clips reach 0.19 with Sora's mark (`python -m tools.evaluate_watermarks`)."""
 
 SEEN = 0.5
 """The score from which on a mark is evidence."""
@@ -179,7 +179,7 @@ class _Picture:
         return self._spectra[side]
 
 
-_FAINT_FOOTAGE = 8.0  # levels: a gradient of so many counts half
+_FAINT_FOOTAGE = 4.0  # levels: a gradient of so many counts half
 _FAINT_TEMPLATE = 20.0
 _NO_EDGE = 0.25  # of a template's field: less is no edge
 
@@ -203,8 +203,8 @@ class _Scale:
 def _coarse_scales() -> tuple[_Scale, ...]:
     count = 1 + math.floor(math.log(SIZES[1] / SIZES[0], _COARSE_STEP))
     sizes = [SIZES[0] * _COARSE_STEP**i for i in range(count)]
-    # A mark of some 20 to 35 pixels (the root of its area) is found whichever of the steps its true size lies between.
-    return tuple(_Scale(i * _FINE_STEPS, 270 if size < 0.1 else 180 if size < 0.2 else 90) for i, size in enumerate(sizes))
+    # A mark of some 20 to 45 pixels (the root of its area) is found whichever of the steps its true size lies between.
+    return tuple(_Scale(i * _FINE_STEPS, 270 if size < 0.125 else 180 if size < 0.25 else 90) for i, size in enumerate(sizes))
 
 
 _SCALES = _coarse_scales()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,8 @@ import pytest
 
 from monitor import fingerprint_store
 from monitor.fingerprint_store import FingerprintStore
+from monitor.vision.watermark import Sighting
+from monitor.watermarks import NO_MARKS
 from tests.monitor.fakes import fingerprint, identity
 
 PRINT = fingerprint([(0, [identity(1)]), (2, [identity(2)])], times_s=[0.0, 0.5, 1.25])
@@ -33,6 +38,33 @@ def test_comes_back_equal_for_the_same_bytes_and_makers_only(tmp_path: Path) -> 
     assert same(store.get(PRINT.sha256, PRINT.makers), PRINT)
     assert store.get(PRINT.sha256, "other") is None
     assert store.get("b" * 64, PRINT.makers) is None
+
+
+def test_marks_come_back_and_a_later_version_of_them_takes_the_place_of_the_former_and_dies_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import date
+
+    store = FingerprintStore(tmp_path, days=2)
+    monkeypatch.setattr(fingerprint_store, "_today", lambda: date(2030, 1, 1))
+    store.put(PRINT)
+    marked = replace(PRINT, watermarks="0123456789ab", marks=(Sighting("quill", None, 0.9, ((0.0, 1.0),), 0.5, (0.1, 0.1, 0.2, 0.2)),))
+    monkeypatch.setattr(fingerprint_store, "_today", lambda: date(2030, 1, 2))
+    store.put(marked)
+    assert same(store.get(PRINT.sha256, PRINT.makers), marked)
+    assert len([*tmp_path.rglob(f"{PRINT.sha256}-*")]) == 1
+    monkeypatch.setattr(fingerprint_store, "_today", lambda: date(2030, 1, 3))
+    assert store.get(PRINT.sha256, PRINT.makers) is None, "looking again prolongs nothing"
+
+
+def test_a_fingerprint_of_before_marks_were_looked_for_is_one_under_no_templates() -> None:
+    with np.load(io.BytesIO(fingerprint_store._pack(PRINT)), allow_pickle=False) as arrays:
+        held = dict(arrays)
+    facts = {name: value for name, value in json.loads(held["facts"].tobytes()).items() if name not in ("watermarks", "marks")}
+    stream = io.BytesIO()
+    np.savez(stream, **(held | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}))
+    found = fingerprint_store._unpack(stream.getvalue())
+    assert (found.watermarks, found.marks) == (NO_MARKS, ())
 
 
 def test_what_lies_on_disk_is_not_readable_without_the_days_key(tmp_path: Path) -> None:

@@ -180,3 +180,29 @@ def test_a_migration_that_fails_leaves_the_database_at_the_release_before(engine
     after = held(engine)
     after.pop("relay_lease")
     assert after == before
+
+
+def test_videos_and_assessments_of_before_marks_were_looked_for_have_none_and_take_them(engine: Engine, empty_database_url: str) -> None:
+    with engine.begin() as connection:
+        _upgrade(connection, "0004")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, row in RELEASES["0001"]:
+            known = {key: value for key, value in row.items() if (name, key) not in GONE}
+            connection.execute(tables.tables[name].insert().values(**_bindable(connection, known)))
+    before = held(engine)
+    store = Store(empty_database_url, busy_timeout_s=60)
+    store.migrate()
+    after = held(engine)
+    for table, rows in before.items():
+        assert [{name: row[name] for name in old} for row, old in zip(after[table], rows, strict=True)] == rows, table
+    assert [row["marks"] for row in after["videos"]] == [None, None]
+    assert [row["watermarks_version"] for row in after["assessments"]] == [None]
+    mark = {"name": "quill", "generator": None, "score": 0.9, "ranges": [[0.0, 1.0]], "at_s": 0.5, "box": [0.1, 0.1, 0.3, 0.2]}
+    with store.session() as session:
+        videos.record_video(
+            session, sha256=VIDEO, size_bytes=2**40, duration_s=1.5, truncated_at_s=None, provenance={}, marks=[mark], now=NOW
+        )
+    with store.session(read_only=True) as session:
+        assert [videos.get_video(session, sha256).marks for sha256 in (VIDEO, OTHER)] == [[mark], None]
+    store.close()

@@ -92,6 +92,21 @@ def test_a_mark_on_what_a_camera_recorded_speaks_against_the_mark() -> None:
     assert not assess(captured, default_policy()).flagged
 
 
+def test_a_mark_on_known_archive_footage_is_possibly_forged_and_says_by_whose_word() -> None:
+    """No credential, and the verdict of a reviewer: the mark hardly counts, and nothing else changes."""
+    marked = replace(LIVING, watermark="Sora", mark_score=1.0)
+    archive = replace(marked, recorded="a reviewer's verdict on this video is archive footage")
+    assert [signal.code for signal in signals(archive)].count(SignalCode.WATERMARK_FORGED) == 1
+    assert SignalCode.WATERMARK not in [signal.code for signal in signals(archive)]
+    assert risk(LIVING) < risk(archive) < risk(marked)
+    (told,) = [reason.text for reason in assess(archive, default_policy()).reasons if reason.code == "watermark_forged"]
+    assert told == "The visible mark of Sora is possibly forged: a reviewer's verdict on this video is archive footage."
+    captured = replace(marked, ai="captured", state="trusted")
+    (told,) = [reason.text for reason in assess(captured, default_policy()).reasons if reason.code == "watermark_forged"]
+    assert told == "The visible mark of Sora is possibly forged: a trusted credential says that a camera recorded this."
+    assert signals(replace(LIVING, recorded="a verdict")) == signals(LIVING), "without a mark it is no signal"
+
+
 def test_the_probe_says_nothing_of_what_it_takes_for_captured() -> None:
     assert signals(replace(LIVING, synthetic=0.3)) == signals(LIVING)
 

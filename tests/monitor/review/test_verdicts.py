@@ -11,7 +11,7 @@ from monitor import audit
 from monitor.errors import LeaseLost, NotFound, RequestRefused
 from monitor.review.cases import CaseState, get_case
 from monitor.review.queue import Lease, claim
-from monitor.review.verdicts import GivenVerdict, Verdict, decide, reopen, verdicts
+from monitor.review.verdicts import GivenVerdict, Verdict, decide, held_recorded, reopen, verdicts
 from monitor.store import Store
 from tests.monitor.review.helpers import NOW, scan, together
 
@@ -158,3 +158,23 @@ def test_only_a_decided_case_is_reopened_and_only_with_a_reason(store: Store, ca
     with pytest.raises(RequestRefused, match="needs a reason"), store.session() as session:
         reopen(session, case_id, reviewer="bob", reason=" ", now=NOW)
     assert state(store, case_id)[0] == CaseState.DECIDED
+
+
+def test_only_a_verdict_that_stands_and_says_recorded_holds_that_this_person_was_recorded(store: Store, case_id: str) -> None:
+    def held(likeness: str = "l1", video: str = "v1") -> str | None:
+        with store.session(read_only=True) as session:
+            return held_recorded(session, likeness_id=likeness, video_sha256=video)
+
+    assert held() is None, "no verdict yet"
+    for verdict, expected in (
+        ("archive", "a reviewer's verdict on this video is archive footage"),
+        ("authentic", "a reviewer's verdict on this video is authentic"),
+        ("deepfake", None),
+        ("news", None),
+    ):
+        give(store, take(store, case_id), verdict=verdict, reason="seen")
+        assert held() == expected
+        assert (held(likeness="l2"), held(video="v2")) == (None, None)
+        with store.session() as session:
+            reopen(session, case_id, reviewer="bob", reason="again", now=NOW)
+        assert held() is None, "a reopened case has no verdict that stands"
