@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from indexes.space import Space
 from monitor.intake.sandbox import Sandbox
 from monitor.metrics import Metrics
-from monitor.provenance.check import check
+from monitor.provenance.confined import check_confined
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import Provenance
 from monitor.vision.encoder import Encoder
@@ -133,7 +133,7 @@ def take(
     Raises what the sandbox raises: `NotAVideo`, `UnreadableMedia`, `TooLarge`, `DecoderDied`, `DecoderTimeout`.
     """
     with metrics.stage("provenance"):
-        provenance = sandbox.run(check, path, trust, source=source)
+        provenance = check_confined(sandbox, path, trust, source=source)
     times: list[float] = []
     frame_vectors: list[Vectors] = [np.empty((0, models.encoder.space.dim), np.float32)]
     faces: list[SeenFace] = []

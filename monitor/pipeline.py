@@ -39,7 +39,8 @@ from monitor.policies import InForce, Policies
 from monitor.probe import lessons
 from monitor.probe.shelf import NO_PROBE, Probes
 from monitor.probe.teaching import Probe
-from monitor.provenance.check import check, manifest_store
+from monitor.provenance.check import manifest_store
+from monitor.provenance.confined import check_confined
 from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists
 from monitor.registry import consents, likenesses
@@ -153,7 +154,7 @@ class Pipeline:
         if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
             self.metrics.reused.inc()
             if (held.provenance.trust_version, held.provenance.rules) != (trust.version, RULES):
-                held = replace(held, provenance=self.sandbox.run(check, fetched.path, trust, source=fetched.source))
+                held = replace(held, provenance=check_confined(self.sandbox, fetched.path, trust, source=fetched.source))
             if held.watermarks != watermarks.version:
                 held = fingerprints.with_marks(
                     held,

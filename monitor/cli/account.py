@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor import settings
+from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from monitor.workshop import Workshop
 
 app = typer.Typer(help="Accounts of the console, and of commands that take a person.", no_args_is_help=True)
-_ACTOR = "command line"
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 
 
@@ -26,7 +26,7 @@ def add(name: Name, role: Annotated[Role, typer.Option(help="An admin may also a
     with Workshop(settings.load()) as workshop:
         secret = _new_password(workshop, name)  # before the transaction: a prompt must not keep others waiting
         with workshop.store.session() as session:
-            made = accounts.create_account(session, name, secret, role=role, actor=_ACTOR, now=datetime.now(UTC))
+            made = accounts.create_account(session, name, secret, role=role, actor=COMMAND_LINE, now=datetime.now(UTC))
             out.print(f"Account {escape(made.name)} may sign in as {made.role}.")
 
 
@@ -53,7 +53,7 @@ def list_(json: Annotated[bool, typer.Option("--json")] = False) -> None:
 def disable(name: Name) -> None:
     """Let nobody sign in with this account any more."""
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
-        ended = accounts.disable_account(session, name, actor=_ACTOR, now=datetime.now(UTC))
+        ended = accounts.disable_account(session, name, actor=COMMAND_LINE, now=datetime.now(UTC))
         out.print(f"Account {escape(ended.name)} is disabled.")
 
 
@@ -63,7 +63,7 @@ def password(name: Name) -> None:
     with Workshop(settings.load()) as workshop:
         secret = _new_password(workshop, name)
         with workshop.store.session() as session:
-            changed = accounts.set_password(session, name, secret, actor=_ACTOR, now=datetime.now(UTC))
+            changed = accounts.set_password(session, name, secret, actor=COMMAND_LINE, now=datetime.now(UTC))
             out.print(f"Account {escape(changed.name)} has another password.")
 
 

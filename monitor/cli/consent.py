@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor import settings
+from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.errors import RequestRefused
 from monitor.registry import consents, likenesses
@@ -21,7 +22,6 @@ from monitor.registry.scope import USES
 from monitor.workshop import Workshop
 
 app = typer.Typer(help="Licences that rights holders granted to accounts.", no_args_is_help=True)
-_ACTOR = "command line"
 
 
 @app.command()
@@ -57,7 +57,7 @@ def grant(
             valid_from=_utc(since) or now,
             valid_until=_utc(until),
             note=note,
-            actor=_ACTOR,
+            actor=COMMAND_LINE,
             now=now,
         )
         out.print(f"Consent {consent.id}: {escape(consent.licensee)} may use {escape(found.name)}{escape(_limits(consent))}.")
@@ -67,7 +67,7 @@ def grant(
 def revoke(consent: Annotated[str, typer.Argument(help="Id of the consent, as `list` shows it.")]) -> None:
     """End a consent at once."""
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
-        ended = consents.revoke(session, consent, actor=_ACTOR, now=datetime.now(UTC))
+        ended = consents.revoke(session, consent, actor=COMMAND_LINE, now=datetime.now(UTC))
         out.print(f"Consent {ended.id} is revoked; posts of {escape(ended.licensee)} are assessed without it from now on.")
 
 

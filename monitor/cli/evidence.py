@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from monitor import settings
+from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.evidence.manifest import Audience
 from monitor.evidence.pack import Packer
@@ -18,8 +19,6 @@ from monitor.evidence.verify import Verification
 from monitor.evidence.verify import verify as verify_pack
 from monitor.provenance.manifest import plain
 from monitor.workshop import Workshop
-
-_ACTOR = "command line"
 
 
 class _PackByDefault(typer.core.TyperGroup):
@@ -57,7 +56,7 @@ def pack(
     signer = Signer.load(current.evidence_key, current.evidence_chain, now=datetime.now(UTC))
     with Workshop(current) as workshop:
         packer = Packer(current.home, workshop.store, workshop.sandbox, workshop.limits, signer)
-        packed = packer.pack(case, file, audience=audience, actor=_ACTOR, video=video, kept_stills=kept_stills)
+        packed = packer.pack(case, file, audience=audience, actor=COMMAND_LINE, video=video, kept_stills=kept_stills)
     manifest = packed.manifest
     if json:
         print_json(

@@ -1,16 +1,36 @@
-"""Who gives a command that takes a person: an account's name and password."""
+"""Who gives a command: the machine's shell, or, where it takes a person, an account with its password."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from monitor import audit
 from monitor.errors import RequestRefused
 from monitor.review.accounts import Account, Role, verify_password
 from monitor.workshop import Workshop
 
 As = Annotated[str, typer.Option("--as", metavar="ACCOUNT", help="Your account; its password is asked for, or taken from SOSIE_PASSWORD.")]
+
+
+COMMAND_LINE = "command line"
+"""The actor of what the trail has from commands that ask for nobody's name."""
+
+
+def leave_a_trail(workshop: Workshop, action: str, subject_type: str, subject_id: str, **detail: object) -> None:
+    """Audit an act of the command line that changed a file, after the change."""
+    with workshop.store.session() as session:
+        audit.record(
+            session,
+            now=datetime.now(UTC),
+            actor=COMMAND_LINE,
+            action=action,
+            subject_type=subject_type,
+            subject_id=subject_id,
+            detail=detail,
+        )
 
 
 def signed_in(workshop: Workshop, name: str, role: Role | None = None) -> Account:

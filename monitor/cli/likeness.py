@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor import settings
+from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.errors import SosieError
 from monitor.registry import consents, likenesses, references
 from monitor.workshop import Workshop
 
 app = typer.Typer(help="Protected persons and their reference pictures.", no_args_is_help=True)
-_ACTOR = "command line"
 
 
 @app.command()
@@ -49,10 +49,10 @@ def add(
                 deceased_on=deceased.date() if deceased else None,
                 holder=holder,
                 territory=territory,
-                actor=_ACTOR,
+                actor=COMMAND_LINE,
                 now=datetime.now(UTC),
             )
-            kept = [workshop.enrolment.keep(session, likeness.id, item, actor=_ACTOR) for item in prepared]
+            kept = [workshop.enrolment.keep(session, likeness.id, item, actor=COMMAND_LINE) for item in prepared]
         for item, (_, created) in zip(prepared, kept, strict=True):
             out.print(f"{escape(likeness.name)}: {escape(item.source)} {'added' if created else 'was there already; nothing changed'}")
         workshop.gallery.current()
@@ -105,7 +105,7 @@ def remove(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
     with Workshop(settings.load()) as workshop:
         with workshop.store.session() as session:
             likeness = likenesses.get_likeness(session, name)
-            files = likenesses.remove_likeness(session, likeness.id, actor=_ACTOR, now=datetime.now(UTC))
+            files = likenesses.remove_likeness(session, likeness.id, actor=COMMAND_LINE, now=datetime.now(UTC))
         for file in files:
             (workshop.settings.home / file).unlink(missing_ok=True)
         out.print(f"{escape(likeness.name)} was removed, with {len(files)} pictures.")

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from monitor import settings
+from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
 from monitor.errors import RequestRefused
 from monitor.probe import lessons, teaching
@@ -76,10 +77,15 @@ def activate(
     if off == (version is not None):
         raise typer.BadParameter("give the version of a probe, or --off")
     with Workshop(settings.load()) as workshop:
+        before = workshop.probes.active_version()
         if version is None:
-            out.print("No probe acts from now on." if workshop.probes.deactivate() else "No probe acted before, and none does now.")
+            if workshop.probes.deactivate():
+                leave_a_trail(workshop, "probe.deactivated", "probe", before)
+            out.print("No probe acts from now on." if before != NO_PROBE else "No probe acted before, and none does now.")
             return
         probe = workshop.probes.activate(version)
+        if before != version:
+            leave_a_trail(workshop, "probe.activated", "probe", version, instead_of=before)
     out.print(f"[bold]{probe.version}[/] acts from now on, on videos seen by {probe.space.model}.")
 
 

@@ -14,7 +14,7 @@ from rich.tree import Tree
 from monitor import settings
 from monitor.cli.output import out, print_json
 from monitor.errors import NotFound
-from monitor.provenance.check import check
+from monitor.provenance.confined import check_confined
 from monitor.provenance.history import History
 from monitor.provenance.outline import (
     Node,
@@ -43,7 +43,7 @@ def provenance(
         raise NotFound(file, "no such file", "Check the path")
     with Workshop(settings.load()) as workshop:
         trust = workshop.trust
-        found = workshop.sandbox.run(check, file, trust, source=str(file))
+        found = check_confined(workshop.sandbox, file, trust, source=str(file))
     if json:
         print_json({"source": str(file), **found.to_json()})
         return

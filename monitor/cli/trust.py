@@ -13,7 +13,8 @@ from cryptography.x509 import Certificate
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import audit, settings
+from monitor import settings
+from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
 from monitor.errors import ConfigError
 from monitor.provenance.trust import TrustLists
@@ -22,7 +23,6 @@ from monitor.reevaluation import Reevaluated, reevaluate
 from monitor.workshop import Workshop
 
 app = typer.Typer(help="Whose signatures are believed.", no_args_is_help=True)
-_ACTOR = "command line"
 _JSON = typer.Option("--json", help="JSON instead of text.")
 _NOBODY = (
     "No trust list is loaded, so nothing can be trusted: an intact signature is reported as untrusted, which it then is.\n"
@@ -101,11 +101,7 @@ def verify() -> None:
 def _follow(workshop: Workshop, before: str, action: str, names: list[str]) -> None:
     trust = workshop.trust
     if trust.version != before:
-        with workshop.store.session() as session:
-            detail = {"lists": names, "before": before, "after": trust.version}
-            audit.record(
-                session, now=datetime.now(UTC), actor=_ACTOR, action=action, subject_type="trust", subject_id=trust.version, detail=detail
-            )
+        leave_a_trail(workshop, action, "trust", trust.version, lists=names, before=before)
     out.print(f"Trust version {trust.version}{' (unchanged)' if trust.version == before else ''}.")
     _print(reevaluate(workshop.store, workshop.sandbox, workshop.policies, trust))
     if not _count(trust):

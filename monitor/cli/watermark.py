@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor import fingerprint, settings
+from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
 from monitor.errors import RequestRefused
 from monitor.intake.sniff import require_video
@@ -31,6 +32,8 @@ def add(
     """Look for a mark from now on. A mark is weak evidence: it is cropped away as easily as it is forged."""
     with Workshop(settings.load()) as workshop:
         kept, new = workshop.watermarks.add(name, template, generator)
+        if new:
+            leave_a_trail(workshop, "watermark.added", "watermark", kept.sha256, name=kept.name, generator=kept.generator)
     out.print(f"{escape(kept.name)} {'is looked for from now on' if new else 'was there already'} ({kept.sha256[:12]}).")
 
 
@@ -56,7 +59,8 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
 def remove(name: Annotated[str, typer.Argument(help="The mark's name.")]) -> None:
     """Look for a mark no more."""
     with Workshop(settings.load()) as workshop:
-        workshop.watermarks.remove(name)
+        removed = workshop.watermarks.remove(name)
+        leave_a_trail(workshop, "watermark.removed", "watermark", removed.sha256, name=removed.name)
     out.print(f"{escape(name)} is looked for no more.")
 
 

@@ -157,9 +157,12 @@ def short_path(uri: str) -> str:
     return plain(uri.removeprefix(_STORE))
 
 
+_UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
 def plain(text: str) -> str:
-    """Text from a file, safe on a terminal and in a page's line: no control or format characters, at most 200 characters."""
-    kept = "".join(character for character in text[:_PATH_CHARS] if unicodedata.category(character)[0] != "C")
+    """Text from a file, safe on a terminal and in a page's line: no control, format or separating characters, at most 200."""
+    kept = "".join(character for character in text[:_PATH_CHARS] if unicodedata.category(character) not in _UNPRINTED)
     return kept if len(kept) <= _TEXT_CHARS else kept[: _TEXT_CHARS - 1] + "…"
 
 

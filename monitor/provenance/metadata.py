@@ -20,7 +20,7 @@ from monitor.provenance.types import AI, Signal
 
 __all__ = ["RULES", "Metadata", "read"]
 
-RULES = 1
+RULES = 2
 """The version of these rules and of the readers: what is held as older ones read it is read again."""
 
 _KEPT = 20  # signals of each kind

@@ -12,6 +12,7 @@ from c2pa import Context, Reader
 from PIL import Image
 
 from monitor.cast.credentials import GENERATED, Studio
+from monitor.provenance.boxes import manifest_store
 from monitor.provenance.check import check
 from monitor.provenance.trust import TrustLists
 from tests.conftest import SHARED
@@ -74,6 +75,13 @@ def crjson() -> tuple[bytes, ...]:
             with offline as context, Reader("video/mp4", io.BytesIO(content), context=context) as reader:
                 made.append(reader.crjson().encode())
     return tuple(made)
+
+
+@functools.cache
+def stores() -> tuple[bytes, ...]:
+    """Manifest stores as they stand in files."""
+    found = [manifest_store(io.BytesIO(content)) for content in files()]
+    return tuple(store for store in found if store)
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from monitor.provenance.outline import outline
 from monitor.provenance.png import read_png
 from monitor.provenance.rubrics import rubric_signals
 from monitor.provenance.sentences import sentences
+from monitor.provenance.signature import MANIFESTS, chains, fingerprint, name_of, vouching
 from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import Provenance
@@ -56,6 +57,15 @@ def _png(content: bytes) -> None:
 
 def _crowd(content: bytes) -> None:
     is_crowded(io.BytesIO(content))
+
+
+def _signature(content: bytes) -> None:
+    found = chains(content)
+    assert len(found) <= MANIFESTS
+    for chain in found.values():
+        assert len(chain) <= 10
+        vouching(chain, chain)
+        assert all(len(fingerprint(each)) == 64 and isinstance(name_of(each), str) for each in chain)
 
 
 def _xmp(content: bytes) -> None:
@@ -130,6 +140,7 @@ TARGETS: Mapping[str, Target] = {
     "message": Target(_message, seeds.messages),
     "metadata": Target(_metadata, seeds.files, media=True),
     "png": Target(_png, seeds.files, media=True),
+    "signature": Target(_signature, seeds.stores),
     "sniff": Target(_sniff, seeds.files, media=True),
     "stored": Target(_stored, seeds.stored),
     "xmp": Target(_xmp, seeds.xmp),

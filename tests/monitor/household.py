@@ -143,6 +143,13 @@ def long_film(path: Path, seconds: int, *, change_every_s: int, scale: int = 1) 
     return path
 
 
+def trail(home: Path, subject_type: str) -> list[str]:
+    """What was done to subjects of one type, oldest first."""
+    with closing(sqlite3.connect(home / "sosie.sqlite3")) as connection:
+        query = "SELECT action FROM audit_events WHERE subject_type = ? ORDER BY id"
+        return [str(action) for (action,) in connection.execute(query, (subject_type,))]
+
+
 def rows(home: Path, *tables: str) -> dict[str, int]:
     """How many rows the tables of a home's database hold, read past Sosie; fails if the database is not intact."""
     with closing(sqlite3.connect(f"file:{home / 'sosie.sqlite3'}?mode=ro", uri=True)) as database:

@@ -121,12 +121,16 @@ class Worker:
 
 
 def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Process:
-    """The process below one of these that is at this video, stopped in the midst of it: to be killed, or left so."""
+    """The process below one of these that decodes this video, stopped in the midst of it: to be killed, or left so.
+
+    Its provenance, a moment's work of the same process, comes first, and is let pass.
+    """
     deadline = time.monotonic() + limit_s
+    begun: dict[int, float] = {}
     while time.monotonic() < deadline:
         for child in (child for pid in pids for child in psutil.Process(pid).children(recursive=True)):
             try:
-                if _reads(child, video):
+                if _reads(child, video) and time.monotonic() - begun.setdefault(child.pid, time.monotonic()) > 1:
                     child.suspend()
                     if _reads(child, video):  # still: else it had done its part before it stopped
                         return child

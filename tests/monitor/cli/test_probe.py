@@ -14,7 +14,7 @@ from monitor.probe.teaching import Lesson
 from monitor.provenance.types import AI, Provenance, State
 from monitor.vision.encoder import load_encoder
 from monitor.workshop import Workshop
-from tests.monitor.household import sosie
+from tests.monitor.household import sosie, trail
 from tests.monitor.probe import school
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,6 +75,7 @@ def test_from_nothing_to_an_acting_probe_and_off_again(home: Path, space_dim: in
 
     assert sosie("probe", "activate", "--off").out == "No probe acts from now on.\n"
     assert sosie("probe", "activate", "--off").out == "No probe acted before, and none does now.\n"
+    assert trail(home, "probe") == ["probe.activated", "probe.deactivated"]
     none = sosie("probe", "evaluate")
     assert (none.status, "none acts" in none.err) == (1, True)
 

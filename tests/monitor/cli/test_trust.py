@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.cast.credentials import CAPTURED, GENERATED, Studio, tamper
-from tests.monitor.household import SINGER, rows, sosie
+from tests.monitor.household import SINGER, rows, sosie, trail
 
 
 @pytest.fixture
@@ -73,10 +73,7 @@ def test_a_list_changes_stored_verdicts_flags_and_the_trail(furnished: Path, tmp
     back = sosie("trust", "remove", "cameras.pem").out
     assert "1 verdicts changed, 1 flags gained, 0 lost" in back
     assert "nothing can be trusted" in back
-    assert [action for (action,) in stored(furnished, "SELECT action FROM audit_events WHERE subject_type = 'trust' ORDER BY id")] == [
-        "trust.updated",
-        "trust.removed",
-    ]
+    assert trail(furnished, "trust") == ["trust.updated", "trust.removed"]
 
 
 def test_a_consent_for_a_certificate_clears_what_it_signed_and_nothing_that_was_changed(

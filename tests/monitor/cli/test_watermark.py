@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.monitor.household import sosie
+from tests.monitor.household import sosie, trail
 from tests.monitor.vision import marks
 
 
@@ -31,6 +31,7 @@ def test_add_list_and_remove(home: Path, png: Path) -> None:
     assert set(kept) == {"name", "generator", "sha256", "added_at"}
     assert "Quill" in sosie("watermark", "list").out
     assert sosie("watermark", "remove", "quill").out == "quill is looked for no more.\n"
+    assert trail(home, "watermark") == ["watermark.added", "watermark.removed"]
     again = sosie("watermark", "remove", "quill")
     assert again.status == 1
     assert "Watermark 'quill': is not kept" in again.err

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from monitor.cast.credentials import GENERATED, Studio
+from monitor.errors import DecoderTimeout
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance import xmp
 from monitor.provenance.boxes import manifest_store
 from monitor.provenance.check import check
+from monitor.provenance.confined import check_confined
 from monitor.provenance.crowd import MAX_BOXES, is_crowded
+from monitor.provenance.metadata import RULES
+from monitor.provenance.sentences import sentences
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import AI, Provenance, State
 from monitor.settings import Settings
@@ -114,6 +118,21 @@ def test_a_manifest_of_a_hundred_megabytes(sandbox: Sandbox, tmp_path: Path, pla
     assert found.state is State.TAMPERED  # read whole, and not what was signed
     path.write_bytes(b"")
     assert sandbox.run(check, carrying(path, superbox(b"c2pa", b"c2pa", bytes(100 * MIB))), trust, source="noise").state is State.MALFORMED
+
+
+def test_a_manifest_that_outlasts_its_reader_is_malformed_and_does_not_end_the_scan(
+    tmp_path: Path, plain: Path, studio: Studio, trust: TrustLists
+) -> None:
+    signed = signed_with(studio, plain, tmp_path / "a.mp4", thumbnail=b"Thumbnail").read_bytes()
+    path = tmp_path / "big.mp4"
+    path.write_bytes(inserted(signed, signed.index(b"Thumbnail") + 1, bytes(100 * MIB)))
+    with Sandbox(1, Settings.model_fields["decode_memory_bytes"].default, 0.01) as hurried:
+        with pytest.raises(DecoderTimeout):
+            hurried.run(check, path, trust, source="100 MB")
+        found = check_confined(hurried, path, trust, source="100 MB")
+    assert (found.state, found.ai, found.rules) == (State.MALFORMED, AI.UNKNOWN, RULES)
+    assert "could not be read" in told(found)
+    assert sentences(found)
 
 
 def test_a_long_name_with_many_things_beneath_it(sandbox: Sandbox, tmp_path: Path, plain: Path, studio: Studio, trust: TrustLists) -> None:
