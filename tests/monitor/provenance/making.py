@@ -18,10 +18,11 @@ from monitor.cast.credentials import CAPTURED, Studio
 from monitor.provenance.trust import TrustLists
 
 
-def clip(path: Path, *, shade: int = 0) -> Path:
-    """One second of grey, H.264, in the container the suffix names."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
+def clip(path: Path, *, shade: int = 0, fragmented: bool = False) -> Path:
+    """One second of grey, H.264, in the container the suffix names; `fragmented`: in five fragments."""
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if fragmented else {}
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "2"} if fragmented else {})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(10):
             image = np.full((48, 64, 3), (number * 20 + shade) % 256, np.uint8)
