@@ -137,8 +137,7 @@ def _judged(
     again: Callable[[TrustLists], Mapping[str, Any]],
     besides: Sequence[Finding] = (),
 ) -> Provenance:
-    label = store["manifests"][0]["label"] if store["manifests"] else ""
-    vouched = vouch(results, label, chains(raw), trust, again)
+    vouched = vouch(results, [manifest["label"] for manifest in store["manifests"]], chains(raw), trust, again)
     findings = (*besides, *vouched.findings)
     state = judge(findings, signer_trusted=vouched.trusted)
     return Provenance(

@@ -52,22 +52,29 @@ class Vouched:
 
 
 def vouch(
-    results: Results, label: str, chains: Mapping[str, Sequence[Certificate]], trust: TrustLists, again: Callable[[TrustLists], Results]
+    results: Results,
+    labels: Sequence[str],
+    chains: Mapping[str, Sequence[Certificate]],
+    trust: TrustLists,
+    again: Callable[[TrustLists], Results],
 ) -> Vouched:
-    """`results` were found under all of `trust`, for the active manifest `label`; `again` finds those of the same file under other lists.
+    """`results` were found under all of `trust`; `again` finds those of the same file under other lists.
 
-    `chains` are the certificates of every signature in the file; without them, no list but the one asked about is in force.
+    `labels` are those of all its manifests, the active one's first, and `chains` the certificates in their signatures. Where one of
+    them has no chain that can be read, no list but the one asked about stays in force.
     """
     findings = set(findings_of(results))
     trusted = _signer_trusted(results)
-    signers = [certificate for each in chains.values() for certificate in each]
-    stamping = [_without(item, signers) for item in trust.lists] if all(chains.values()) and chains else []
+    stamping: list[TrustList] = []
+    if trusted and len(trust.lists) > 1 and all(chains.get(label) for label in labels):
+        signers = [certificate for label in labels for certificate in chains[label]]
+        stamping = [_without(item, signers) for item in trust.lists]
     if trusted and len(trust.signers) < len(trust.lists):
         names = {item.name for item in trust.signers}
         strictly = again(trust.only(*trust.signers, *(item for item in stamping if item.name not in names)))
         findings |= {finding for finding in findings_of(strictly) if finding.code == _UNTRUSTED}
         trusted = _signer_trusted(strictly)
-    chain = chains.get(label, ())
+    chain = chains.get(labels[0], ()) if labels else ()
     certificate = fingerprint(chain[0]) if chain else None
     name = anchor = None
     if trusted:
