@@ -130,7 +130,11 @@ def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Pr
     while time.monotonic() < deadline:
         for child in (child for pid in pids for child in psutil.Process(pid).children(recursive=True)):
             try:
-                if _reads(child, video) and time.monotonic() - begun.setdefault(child.pid, time.monotonic()) > 1:
+                if not _reads(child, video) or "spawn_main" not in " ".join(
+                    child.cmdline()
+                ):  # else one just forked, that has ours still open
+                    continue
+                if time.monotonic() - begun.setdefault(child.pid, time.monotonic()) > 1.5:
                     child.suspend()
                     if _reads(child, video):  # still: else it had done its part before it stopped
                         return child

@@ -66,7 +66,7 @@ def test_a_case_becomes_one_file_with_everything_in_it(evidence: Scanned, tmp_pa
     manifest = Manifest.from_bytes(files[MANIFEST])
     assert told["manifest_sha256"] == hashlib.sha256(files[MANIFEST]).hexdigest()
     assert manifest.video_sha256 == hashlib.sha256(evidence.video.read_bytes()).hexdigest()
-    assert set(manifest.versions) == {"policy", "index", "model", "trust", "watermarks"}
+    assert set(manifest.versions) == {"policy", "index", "model", "trust", "watermarks", "probe"}
     assert {each.path for each in manifest.files} == files.keys() - {MANIFEST, SIGNATURE}
     for each in manifest.files:
         assert (hashlib.sha256(files[each.path]).hexdigest(), len(files[each.path])) == (each.sha256, each.size_bytes)
