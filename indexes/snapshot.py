@@ -3,18 +3,20 @@
     ROOT/CURRENT          the name of the snapshot in use, replaced atomically
     ROOT/<version>/       immutable; manifest.json lists every file with its SHA-256
 
-A crash at any moment leaves the former snapshot in use. Readers may load while a writer publishes.
+A crash at any moment leaves the former snapshot in use. Readers may load while a writer publishes; writers take turns.
 Failures: a missing, cut or altered file is `IndexCorrupt`; nothing of it is used.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +38,37 @@ def publish(root: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) ->
     text = json.dumps(manifest, sort_keys=True, indent=1).encode()
     version = hashlib.sha256(text).hexdigest()[:16]
     root.mkdir(parents=True, exist_ok=True)
-    if not (root / version / _MANIFEST).is_file():
-        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=root))
-        try:
-            for name, data in {**files, _MANIFEST: text}.items():
-                _write_durably(staging / name, data)
-            try:
-                staging.rename(root / version)
-            except OSError:
-                if not (root / version / _MANIFEST).is_file():  # not merely another process publishing the same
-                    raise
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    pointer = root / f".{_CURRENT}-{os.getpid()}-{version}"
-    _write_durably(pointer, version.encode())
-    pointer.replace(root / _CURRENT)
-    _prune(root, keep=version)
+    with _alone(root):
+        if (root / version / _MANIFEST).is_file():
+            os.utime(root / version)  # else it would be the first to be pruned
+        else:
+            _stage(root, version, {**files, _MANIFEST: text})
+        pointer = root / f".{_CURRENT}-{os.getpid()}-{version}"
+        _write_durably(pointer, version.encode())
+        pointer.replace(root / _CURRENT)
+        _prune(root, keep=version)
     return version
+
+
+def _stage(root: Path, version: str, files: Mapping[str, bytes]) -> None:
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=root))
+    try:
+        for name, data in files.items():
+            _write_durably(staging / name, data)
+        staging.rename(root / version)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Publish while no other process does: what one prunes, another may be naming. Readers wait for nobody."""
+    lock = os.open(root / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def current(root: Path) -> str | None:

@@ -55,7 +55,16 @@ def test_a_write_that_fails_leaves_the_former_snapshot_in_use(tmp_path: Path) ->
     assert child.exitcode == 7
     assert snapshot.current(tmp_path) == version
     assert snapshot.read(tmp_path, version)[0] == {"a": b"1"}
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+def test_what_is_published_again_is_not_the_first_to_be_pruned(tmp_path: Path) -> None:
+    first = snapshot.publish(tmp_path, {"a": b"1"}, {})
+    for content in (b"2", b"3"):
+        snapshot.publish(tmp_path, {"a": content}, {})
+    snapshot.publish(tmp_path, {"a": b"1"}, {})
+    snapshot.publish(tmp_path, {"a": b"4"}, {})
+    assert snapshot.read(tmp_path, first)[0] == {"a": b"1"}, "a reader may have just read its name"
 
 
 def _publish_many(root: Path, seed: int) -> None:
