@@ -38,10 +38,10 @@ types: .venv/dev
 imports: .venv/dev
 	$(BIN)/lint-imports
 
-# Files side by side; then the workers, which want the machine to themselves.
+# Files side by side; then what wants the machine to itself.
 pytest: .venv/dev
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --ignore=tests/streams
-	$(BIN)/pytest tests/streams
+	$(BIN)/pytest -m "not alone" --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/pytest -m alone
 
 # Hundreds of faults against a real Kafka: make chaos FAULTS=500 SEED=7
 chaos: .venv/dev

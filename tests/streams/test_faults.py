@@ -24,7 +24,7 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import decoder
 from tests.streams.stage import NO_RESULT, Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(600)]
 
 KILLED = -signal.SIGKILL
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")

@@ -16,7 +16,7 @@ from tests.postgres import running_server, server_url
 from tests.streams.conftest import SEED, MakeStage, register
 from tests.streams.stage import Stage, staged
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(600)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 

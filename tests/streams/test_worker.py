@@ -15,7 +15,7 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import decoder
 from tests.streams.stage import NO_RESULT, Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 def until(true: Callable[[], bool], stage: Stage, limit_s: float = 120) -> None:
