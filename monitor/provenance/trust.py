@@ -81,7 +81,7 @@ class AllowedList:
 
 @lru_cache(maxsize=32)
 def _certificates(pem: str) -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificates(pem.encode()))
+    return tuple(x509.load_pem_x509_certificates(pem.encode())) if pem else ()
 
 
 @dataclass(frozen=True, slots=True)

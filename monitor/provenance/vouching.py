@@ -5,6 +5,9 @@ c2pa-rs believes all loaded authorities alike, and trusts nobody for an allowed 
 - with the signers' lists: an authority for time-stamps vouches for no signer, neither the active manifest's nor an ingredient's;
 - with each of them alone, to name the one that matched. The first that does is named.
 
+What leads nowhere near the file's signers need not be asked about: where only one list of signers holds an authority that issued one of
+their certificates, it is that one, and lists for time-stamps that hold none vouched for nobody.
+
 Each time the other lists stay in force for the time of signing (an expired certificate is believed for what it signed before), without
 those of their authorities that lead to a signer of this file.
 
@@ -69,7 +72,7 @@ def vouch(
     if trusted and len(trust.lists) > 1 and all(chains.get(label) for label in labels):
         signers = [certificate for label in labels for certificate in chains[label]]
         stamping = [_without(item, signers) for item in trust.lists]
-    if trusted and len(trust.signers) < len(trust.lists):
+    if trusted and len(trust.signers) < len(trust.lists) and not _harmless(trust, stamping):
         names = {item.name for item in trust.signers}
         strictly = again(trust.only(*trust.signers, *(item for item in stamping if item.name not in names)))
         findings |= {finding for finding in findings_of(strictly) if finding.code == _UNTRUSTED}
@@ -78,7 +81,7 @@ def vouch(
     certificate = fingerprint(chain[0]) if chain else None
     name = anchor = None
     if trusted:
-        matching = _matching(trust, stamping, again)
+        matching = _matching(trust, stamping, chain, again)
         name = " + ".join(item.name for item in matching)
         anchor = vouching(chain, (each for item in matching for each in item.certificates))
     elif certificate and _only_trust_missing(results) and (allowed := trust.allowing(certificate)) is not None:
@@ -102,10 +105,21 @@ def findings_of(results: Results) -> list[Finding]:
     return [*(found | {Finding(plain(s["code"]), short_path(s.get("url") or "file"), ingredient=True) for s in deltas})]
 
 
-def _matching(trust: TrustLists, stamping: Sequence[TrustList], again: Callable[[TrustLists], Results]) -> Sequence[TrustList]:
+def _harmless(trust: TrustLists, stamping: Sequence[TrustList]) -> bool:
+    """No list for time-stamps holds an authority that leads to a signer. False where that cannot be told."""
+    kept = {item.name: item.certificates for item in stamping}
+    return all(item.purpose is Purpose.SIGNERS or kept.get(item.name) == item.certificates for item in trust.lists)
+
+
+def _matching(
+    trust: TrustLists, stamping: Sequence[TrustList], chain: Sequence[Certificate], again: Callable[[TrustLists], Results]
+) -> Sequence[TrustList]:
     """The first list that vouches for the signer on its own; all of them when it takes several together."""
+    near = [item for item in trust.signers if vouching(chain, item.certificates) is not None]
+    if len(near) == 1:
+        return near
     if len(trust.signers) > 1:
-        for candidate in trust.signers:
+        for candidate in near or trust.signers:
             if _signer_trusted(again(trust.only(candidate, *(item for item in stamping if item.name != candidate.name)))):
                 return [candidate]
     return trust.signers

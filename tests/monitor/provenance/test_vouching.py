@@ -45,6 +45,19 @@ def test_each_list_of_signers_is_asked_alone_and_the_other_only_for_time() -> No
     assert (vouched.trust_list, questions) == ("a", [{"a": 2, "b": 1}])
 
 
+def test_lists_that_lead_nowhere_near_the_signer_are_not_asked_about() -> None:
+    else_ = Studio("Else")
+    trust = TrustLists((of("a", else_), of("b", SIGNER), of("c", else_), of("stamps", STAMPER, purpose=Purpose.TIME_STAMPS)))
+    vouched, questions = asked(trust, {"m": CHAIN}, ["m"])
+    assert (vouched.trusted, vouched.trust_list, questions) == (True, "b", [])
+
+
+def test_an_ingredients_signer_counts_for_that() -> None:
+    trust = TrustLists((of("a", SIGNER), of("stamps", STAMPER, purpose=Purpose.TIME_STAMPS)))
+    _, questions = asked(trust, {"m": CHAIN, "i": (STAMPER.certificate, STAMPER.root)}, ["m", "i"])
+    assert questions == [{"a": 1}]
+
+
 def test_where_a_chain_cannot_be_read_nothing_else_stays_in_force() -> None:
     trust = TrustLists((of("a", SIGNER), of("stamps", STAMPER, purpose=Purpose.TIME_STAMPS)))
     for chains in ({}, {"m": CHAIN}, {"m": CHAIN, "ingredient": ()}):
