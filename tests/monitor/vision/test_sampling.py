@@ -79,6 +79,10 @@ class TestEveryContainerAndCodec:
         assert all(np.array_equal(one.image, other.image) for one, other in zip(stepped, whole, strict=True))
 
 
+def test_the_encoder_of_the_test_before_left_no_real_time_behind() -> None:
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 class TestTimes:
     def test_a_frame_carries_the_time_it_is_shown_at(self, tmp_path: Path) -> None:
         path = film(tmp_path / "x.mp4", 120, options=X264 | {"g": "40"})
