@@ -172,6 +172,7 @@ def _reference_of(session: Any, name: str) -> str:
 
 
 def test_a_video_that_changed_at_its_source_is_refused_and_kept_stills_are_called_so(evidence: Scanned, tmp_path: Path) -> None:
+    before = trail(evidence.home)
     changed = tmp_path / "singer.mp4"
     changed.write_bytes(evidence.video.read_bytes() + b"\0")
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
@@ -183,7 +184,7 @@ def test_a_video_that_changed_at_its_source_is_refused_and_kept_stills_are_calle
     assert all(each in refused.err for each in (*digests, "post-1", "--video FILE", "--kept-stills"))
     assert sosie("evidence", evidence.case, "--out", out, "--video", changed).status == 1
     assert not out.exists()
-    assert [action for _, action, _ in trail(evidence.home)] == ["case.opened"]
+    assert trail(evidence.home) == before
 
     assert sosie("evidence", evidence.case, "--out", out, "--video", evidence.video).status == 0
     assert sosie("evidence", evidence.case, "--out", out, "--kept-stills").status == 0
