@@ -9,18 +9,17 @@ Failures: a missing, cut or altered file is `IndexCorrupt`; nothing of it is use
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from indexes.errors import IndexCorrupt
+from indexes.lock import exclusive
 
 _CURRENT = "CURRENT"
 _MANIFEST = "manifest.json"
@@ -38,7 +37,7 @@ def publish(root: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) ->
     text = json.dumps(manifest, sort_keys=True, indent=1).encode()
     version = hashlib.sha256(text).hexdigest()[:16]
     root.mkdir(parents=True, exist_ok=True)
-    with _alone(root):
+    with exclusive(root):  # what one publisher prunes, another may be naming; readers wait for nobody
         if (root / version / _MANIFEST).is_file():
             os.utime(root / version)  # else it would be the first to be pruned
         else:
@@ -58,17 +57,6 @@ def _stage(root: Path, version: str, files: Mapping[str, bytes]) -> None:
         staging.rename(root / version)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Publish while no other process does: what one prunes, another may be naming. Readers wait for nobody."""
-    lock = os.open(root / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def current(root: Path) -> str | None:

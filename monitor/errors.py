@@ -20,6 +20,7 @@ __all__ = [
     "DecoderTimeout",
     "FetchFailed",
     "FetchRefused",
+    "InForceUnreadable",
     "IndexCorrupt",
     "LeaseHeld",
     "LeaseLost",
@@ -58,6 +59,12 @@ class PolicyUnreadable(TransientError):
     """The stored policy that acts is of another release than this one. Nothing is wrong with what was to be assessed."""
 
     code = "policy_unreadable"
+
+
+class InForceUnreadable(TransientError):
+    """Trust lists, marks or a probe that are in force are missing or were changed. Nothing is wrong with what was to be assessed."""
+
+    code = "in_force_unreadable"
 
 
 class ModelError(PermanentError):

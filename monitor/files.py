@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import tempfile
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from indexes import lock
 from monitor.errors import StorageFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -52,12 +52,8 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Make the folder if there is none, and be the only one in it, of all processes that ask. Raises `StorageFull`."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock.exclusive(folder):
         yield
-    finally:
-        os.close(lock)
 
 
 def make_once(file: Path, data: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Verdicts on stored videos, brought to the trust lists of today.
 
 For each video in which somebody was found, its manifest store is judged again (`monitor.provenance.check.recheck`), and, where that
-changes the verdict, its assessments are weighed again under the policy in force. One transaction for each video; repeating changes
-nothing, and an interruption is made good by running it again. A case that is opened by it has no stills: the video is not fetched.
+changes the verdict, its assessments are weighed again, each under the policy it was made by: lists changed, policies did not. One
+transaction for each video; repeating changes nothing, and an interruption is made good by running it again. A case that is opened by it
+has no stills: the video is not fetched.
 
 Of a video in which nobody was found no manifest is kept; its verdict names the lists it was judged by, and the next scan judges it anew.
 """
@@ -18,9 +19,8 @@ from c2pa import C2paError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from monitor import policies
 from monitor.decision.evidence import Facts
-from monitor.decision.policy import Policy, assess
+from monitor.decision.policy import assess
 from monitor.errors import PermanentError
 from monitor.intake.sandbox import Sandbox
 from monitor.policies import Policies
@@ -48,12 +48,11 @@ class Reevaluated:
     of_other_lists: int = 0
 
 
-def reevaluate(store: Store, sandbox: Sandbox, in_force: Policies, trust: TrustLists) -> Reevaluated:
+def reevaluate(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists) -> Reevaluated:
     """Judge what was judged by other lists. Raises what the database and the sandbox raise for the world's faults."""
-    policy = in_force.current().active
     done = Reevaluated()
     for sha256 in _videos(store):
-        done = _one(store, sandbox, policy, trust, sha256, done)
+        done = _one(store, sandbox, policies, trust, sha256, done)
     with store.session(read_only=True) as session:
         kept = select(ManifestStore.video_sha256)
         versions = session.scalars(select(Video.provenance).where(Video.sha256.not_in(kept)))
@@ -69,7 +68,7 @@ def _judged_by_others(value: dict[str, Any], trust: TrustLists) -> bool:
     return bool(value.get("manifests")) and value.get("trust_version") != trust.version
 
 
-def _one(store: Store, sandbox: Sandbox, policy: Policy, trust: TrustLists, sha256: str, done: Reevaluated) -> Reevaluated:
+def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, sha256: str, done: Reevaluated) -> Reevaluated:
     with store.session(read_only=True) as session:
         value, content = session.get_one(Video, sha256).provenance, session.get_one(ManifestStore, sha256).content
     if value.get("trust_version") == trust.version:
@@ -84,7 +83,7 @@ def _one(store: Store, sandbox: Sandbox, policy: Policy, trust: TrustLists, sha2
         if video.provenance != value:  # scanned meanwhile, by these lists or by others: the next run looks at it
             return done
         video.provenance = after.to_json()
-        gained, lost = _weigh_again(session, video, after, policy)
+        gained, lost = _weigh_again(session, video, after, policies)
     return replace(
         done,
         judged=done.judged + 1,
@@ -94,7 +93,7 @@ def _one(store: Store, sandbox: Sandbox, policy: Policy, trust: TrustLists, sha2
     )
 
 
-def _weigh_again(session: Session, video: Video, told: Provenance, policy: Policy) -> tuple[int, int]:
+def _weigh_again(session: Session, video: Video, told: Provenance, policies: Policies) -> tuple[int, int]:
     """Its assessments whose facts change. A consent given to a certificate is not looked up again: it does not hang on a list."""
     gained = lost = 0
     now = datetime.now(UTC)
@@ -110,12 +109,12 @@ def _weigh_again(session: Session, video: Video, told: Provenance, policy: Polic
         kept = Facts.from_json(row.facts, name=name)
         facts = replace(kept, state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list)
         row.trust_version = told.trust_version
-        if facts == kept:
+        policy = policies.at(row.policy_version)
+        if facts == kept or policy is None:
             continue
         again = assess(facts, policy)
-        policies.keep(session, policy, now=now)
         gained, lost = gained + (again.flagged and not row.flagged), lost + (row.flagged and not again.flagged)
-        row.facts, row.policy_version, row.created_at = facts.to_json(), policy.id, now
+        row.facts, row.created_at = facts.to_json(), now
         row.risk, row.flagged, row.reasons = again.risk, again.flagged, [asdict(reason) for reason in again.reasons]
         if again.flagged:
             case = session.scalars(select(cases.Case).filter_by(likeness_id=row.likeness_id, video_sha256=video.sha256)).one_or_none()

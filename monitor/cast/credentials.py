@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from monitor.certificates import CLAIM_SIGNING, begun, key_usage, named
 
 __all__ = ["CAPTURED", "COMPOSITE", "GENERATED", "PARTLY_GENERATED", "Studio", "tamper"]
 
@@ -29,7 +30,6 @@ COMPOSITE = "composite"
 CAPTURED = "digitalCapture"
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_CLAIM_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 _DAY = timedelta(days=1)
 _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
@@ -53,14 +53,14 @@ class Studio:
         """
         now = datetime.now(UTC).replace(microsecond=0)
         self.root_key, self._key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        self._issuer = _name(name, f"{name} Root")
-        self._subject = _name(name, f"{name} Claim Signer")
+        self._issuer = named(name, f"{name} Root")
+        self._subject = named(name, f"{name} Claim Signer")
         self.certificate = self._certificate(now - _DAY, now + timedelta(seconds=valid_s))
         self._shown = self._twin(now - 30 * _DAY, now - _DAY) if expired else self.certificate
         self.root = (
-            _certificate(self._issuer, self._issuer, self.root_key.public_key(), now - 60 * _DAY, now + 3650 * _DAY)
+            begun(self._issuer, self._issuer, self.root_key.public_key(), now - 60 * _DAY, now + 3650 * _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(key_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.root_key.public_key()), critical=False)
             .sign(self.root_key, SHA256())
         )
@@ -139,10 +139,10 @@ class Studio:
 
     def _certificate(self, begin: datetime, end: datetime) -> x509.Certificate:
         return (
-            _certificate(self._subject, self._issuer, self._key.public_key(), begin, end)
+            begun(self._subject, self._issuer, self._key.public_key(), begin, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([_CLAIM_SIGNING]), critical=True)
+            .add_extension(key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([CLAIM_SIGNING]), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.root_key.public_key()), critical=False)
             .sign(self.root_key, SHA256())
         )
@@ -182,35 +182,3 @@ def _media_data(content: bytearray) -> tuple[int, int]:
             found = (position + header, min(position + size, len(content)))
         position += max(size, header)
     return found
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime, end: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(end)
-    )
-
-
-def _name(organisation: str, common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

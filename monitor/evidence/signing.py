@@ -15,12 +15,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key, pkcs7
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from monitor.certificates import CLAIM_SIGNING, begun, key_usage, named
 from monitor.errors import ConfigError, RequestRefused
 from monitor.files import write_atomically
 
-CLAIM_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 _C2PA_USAGES = frozenset((CLAIM_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION, ObjectIdentifier("1.3.6.1.5.5.7.3.36")))
 _KEY, _CHAIN = "SOSIE_EVIDENCE_KEY", "SOSIE_EVIDENCE_CHAIN"
 _YEARS = 10
@@ -103,19 +103,20 @@ def make_own_authority(folder: Path, name: str, *, now: datetime) -> None:
     if not 0 < len(name := " ".join(name.split())) <= 48:
         raise RequestRefused("The name", "must have 1 to 48 characters", "Give the name of your organisation with --name")
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    begin = now.replace(microsecond=0) - timedelta(minutes=5)  # clocks of those who verify may be a little slow
-    issuer, subject = _name(name, f"{name} authority"), _name(name, f"{name} evidence")
+    begin = now.astimezone(UTC).replace(microsecond=0) - timedelta(minutes=5)  # clocks of those who verify may be a little slow
+    end = begin + timedelta(days=365 * _YEARS)
+    issuer, subject = named(name, f"{name} authority"), named(name, f"{name} evidence")
     root = (
-        _certificate(issuer, issuer, root_key.public_key(), begin)
+        begun(issuer, issuer, root_key.public_key(), begin, end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
         .sign(root_key, SHA256())
     )
     leaf = (
-        _certificate(subject, issuer, key.public_key(), begin)
+        begun(subject, issuer, key.public_key(), begin, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(authority=False), critical=True)
+        .add_extension(key_usage(authority=False), critical=True)
         # Claim signing for C2PA; e-mail protection is what OpenSSL asks of whoever signs CMS.
         .add_extension(x509.ExtendedKeyUsage([CLAIM_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -152,24 +153,3 @@ def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(file.read_bytes()))
     except (OSError, ValueError) as error:
         raise ConfigError(_CHAIN, f"{file} holds no certificates in PEM ({error})", _MAKE) from error
-
-
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin.astimezone(UTC))
-        .not_valid_after(begin.astimezone(UTC) + timedelta(days=365 * _YEARS))
-    )
-
-
-def _name(organisation: str, common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
-    return x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **dict.fromkeys(others, False))

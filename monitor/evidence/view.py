@@ -38,7 +38,7 @@ from monitor.registry.references import Reference
 from monitor.review.cases import Moment
 from monitor.videos import Post
 
-_PARTS = frozenset(("scan", "command line", "serve", "worker"))
+_PARTS = frozenset(("scan", "command line", "serve", "worker", "trust lists"))
 """Actors that are no people."""
 
 
@@ -106,6 +106,7 @@ def gather(session: Session, case_id: str, audience: Audience) -> CaseEvidence:
                 "model_version": each.model_version,
                 "trust_version": each.trust_version,
                 "watermarks_version": each.watermarks_version,
+                "probe_version": each.probe_version,
                 "created_at": _iso(each.created_at),
             }
             for each in videos.assessments(session, video_sha256=video.sha256, likeness_id=likeness.id)

@@ -17,7 +17,7 @@ from monitor import settings, shadows, videos
 from monitor.cast.credentials import CAPTURED, Studio
 from monitor.decision.evidence import Facts
 from monitor.decision.policy import Assessment, Policy, assess, parse
-from monitor.errors import DatabaseBusy, NotAVideo
+from monitor.errors import DatabaseBusy, InForceUnreadable, NotAVideo, TransientError
 from monitor.policies import InForce, Policies
 from monitor.result import Posted
 from monitor.review import cases, queue
@@ -213,3 +213,18 @@ def test_a_shadow_that_fails_hurts_nobody(workshop: Workshop, clips: Path, monke
     assert b"sosie_shadow_failures_total 1.0" in generate_latest(workshop.metrics.registry)
     with workshop.store.session(read_only=True) as session:
         assert shadows.comparisons(session) == {}
+
+
+@pytest.mark.parametrize("folder", ["trust", "watermarks", "probes"])
+def test_what_is_in_force_and_damaged_is_waited_out_not_held_against_the_video(workshop: Workshop, clips: Path, folder: str) -> None:
+    pipeline, home = workshop.pipeline, workshop.settings.home
+    manifest = home / folder / {"trust": "bundle.json", "watermarks": "manifest.json", "probes": "active.json"}[folder]
+    manifest.parent.mkdir()
+    manifest.write_text("{")
+    with pytest.raises(InForceUnreadable, match=manifest.name) as caught:
+        pipeline.scan(Posted.of(str(clips / "singer.mp4")))
+    assert isinstance(caught.value, TransientError)
+    assert not caught.value.of_one_input, "else it would become a dead letter after some tries"
+    assert rows(home, "posts") == {"posts": 0}
+    manifest.unlink()
+    assert pipeline.scan(Posted.of(str(clips / "singer.mp4"))).flagged

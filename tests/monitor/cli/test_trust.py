@@ -76,6 +76,19 @@ def test_a_list_changes_stored_verdicts_flags_and_the_trail(furnished: Path, tmp
     assert trail(furnished, "trust") == ["trust.updated", "trust.removed"]
 
 
+def test_another_policy_that_acts_since_does_not_weigh_what_it_did_not_see(
+    furnished: Path, tmp_path: Path, studio: Studio, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = tmp_path / "signed.mp4"
+    studio.sign(clips / "singer.mp4", signed, digital_source_type=CAPTURED, generator="Camera")
+    before = sosie("scan", signed, "--json").objects[0]["assessment"]["policy"]
+    (tmp_path / "other.yaml").write_text(sosie("policy", "show").out.replace("slope: 1.2", "slope: 0.5"))
+    monkeypatch.setenv("SOSIE_POLICY", str(tmp_path / "other.yaml"))
+    assert "1 verdicts changed" in sosie("trust", "update", tmp_path / "cameras.pem").out
+    assert stored(furnished, "SELECT policy_version, flagged FROM assessments") == [(before, 0)]
+    assert sosie("repeat").status == 0
+
+
 def test_a_consent_for_a_certificate_clears_what_it_signed_and_nothing_that_was_changed(
     furnished: Path, tmp_path: Path, clips: Path
 ) -> None:

@@ -39,7 +39,7 @@ def scanned(household: Household, tmp_path_factory: pytest.TempPathFactory) -> S
     (finding,) = result.findings
     assert finding.case_id is not None
     keys = folder / "keys"
-    make_own_authority(keys, "Ärzte & Co", now=datetime.now(UTC) - timedelta(days=1))  # before the time that a module took at its import
+    make_own_authority(keys, "Ärzte & Co", now=datetime.now(UTC) - timedelta(days=1))  # before any module's `NOW`
     return Scanned(home, video, finding.case_id, keys / "authority.pem", keys / "key.pem", keys / "chain.pem")
 
 

@@ -76,7 +76,7 @@ def test_a_case_becomes_one_file_with_everything_in_it(evidence: Scanned, tmp_pa
     (assessment,) = json.loads(files["assessments.json"])
     assert assessment["facts"]
     assert assessment["policy_version"] == manifest.versions["policy"]
-    assert {event["action"] for event in json.loads(files["audit.json"])} <= {"case.opened", "evidence.packed"}
+    assert {event["action"] for event in json.loads(files["audit.json"])} == {"case.opened"}
     assert json.loads(files["provenance.json"])["state"] == "absent"
     assert b"carries no C2PA manifest" in files["provenance.txt"]
     (actor, action, detail) = trail(evidence.home)[-1]
@@ -105,7 +105,7 @@ def test_the_stills_are_the_frames_of_the_moments_at_full_size_without_loss(evid
         assert (entry.exact, entry.shown_s) == (True, frame.time_s)
 
 
-def test_openssl_and_sha256sum_agree(evidence: Scanned, tmp_path: Path) -> None:
+def test_openssl_and_sha256sum_agree(evidence: Scanned, tmp_path: Path, openssl: str) -> None:
     assert sosie("evidence", evidence.case, "--out", tmp_path / "pack.zip").status == 0
     folder = tmp_path / "pack"
     with zipfile.ZipFile(tmp_path / "pack.zip") as archive:
@@ -115,13 +115,13 @@ def test_openssl_and_sha256sum_agree(evidence: Scanned, tmp_path: Path) -> None:
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
     files = ("-in", SIGNATURE, "-content", MANIFEST, "-CAfile", str(evidence.authority), "-out", os.devnull)
-    checked = run("openssl", "cms", "-verify", "-binary", "-inform", "DER", *files)
+    checked = run(openssl, "cms", "-verify", "-binary", "-inform", "DER", *files)
     assert (checked.returncode, "successful" in checked.stderr) == (0, True)
     summed = run("sha256sum", "-c", "--strict", "hashes.txt")
     assert summed.returncode == 0
     assert len(summed.stdout.splitlines()) == len(list(folder.rglob("*.*"))) - 3  # itself, the manifest and its signature
     (folder / MANIFEST).write_bytes((folder / MANIFEST).read_bytes() + b" ")
-    assert run("openssl", "cms", "-verify", "-binary", "-inform", "DER", *files).returncode != 0
+    assert run(openssl, "cms", "-verify", "-binary", "-inform", "DER", *files).returncode != 0
 
 
 def test_the_same_case_at_the_same_moment_gives_the_same_files_but_for_what_signing_draws(evidence: Scanned, tmp_path: Path) -> None:
@@ -172,7 +172,6 @@ def _reference_of(session: Any, name: str) -> str:
 
 
 def test_a_video_that_changed_at_its_source_is_refused_and_kept_stills_are_called_so(evidence: Scanned, tmp_path: Path) -> None:
-    before = trail(evidence.home)
     changed = tmp_path / "singer.mp4"
     changed.write_bytes(evidence.video.read_bytes() + b"\0")
     with Workshop(settings.load()) as workshop, workshop.store.session() as session:
@@ -184,7 +183,7 @@ def test_a_video_that_changed_at_its_source_is_refused_and_kept_stills_are_calle
     assert all(each in refused.err for each in (*digests, "post-1", "--video FILE", "--kept-stills"))
     assert sosie("evidence", evidence.case, "--out", out, "--video", changed).status == 1
     assert not out.exists()
-    assert trail(evidence.home) == before
+    assert [action for _, action, _ in trail(evidence.home)] == ["case.opened"]
 
     assert sosie("evidence", evidence.case, "--out", out, "--video", evidence.video).status == 0
     assert sosie("evidence", evidence.case, "--out", out, "--kept-stills").status == 0

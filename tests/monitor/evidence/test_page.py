@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +18,7 @@ from tests.monitor.evidence.conftest import Scanned
 from tests.monitor.household import SINGER, sosie
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "\"'><script>document.title='owned'</script><img src=http://tube.example/x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        message = "CHROMIUM MISSING: the page of a pack is not covered in a real browser by this run (install the package chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_it_opens_from_a_folder_shows_the_case_and_asks_nobody(evidence: Scanned, tmp_path: Path, browser: Any) -> None:

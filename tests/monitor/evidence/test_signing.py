@@ -103,10 +103,10 @@ def test_noise_is_refused(noise: bytes) -> None:
         cms.verify(noise, CONTENT)
 
 
-def test_what_openssl_signs_with_the_same_key_is_read_as_well(keys: Path, tmp_path: Path) -> None:
+def test_what_openssl_signs_with_the_same_key_is_read_as_well(keys: Path, tmp_path: Path, openssl: str) -> None:
     (tmp_path / "content").write_bytes(CONTENT)
     command = [
-        "openssl",
+        openssl,
         "cms",
         "-sign",
         "-binary",

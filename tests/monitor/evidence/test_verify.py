@@ -21,7 +21,7 @@ from monitor.evidence.verify import Verification, examine
 from monitor.provenance.trust import TrustLists
 from monitor.workshop import Workshop
 from tests.monitor.evidence.conftest import Scanned
-from tests.monitor.household import sosie
+from tests.monitor.household import Household, sosie
 
 Files = dict[str, bytes]
 NOW = datetime.now(UTC)
@@ -33,10 +33,11 @@ def packs(scanned: Scanned, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("packs")
     make_own_authority(folder / "keys", "Ärzte & Co", now=NOW)
     made = {}
-    with Workshop(settings.load({}, home=scanned.home, threads=1)) as workshop:
+    home = Household(scanned.home, scanned.video.parent).copy_home(folder / "home")  # packing leaves a trail
+    with Workshop(settings.load({}, home=home, threads=1)) as workshop:
         for name, keys in (("ours", scanned.key.parent), ("theirs", folder / "keys")):
             signer = Signer.load(keys / "key.pem", keys / "chain.pem", now=NOW)
-            packer = Packer(scanned.home, workshop.store, workshop.sandbox, workshop.limits, signer)
+            packer = Packer(home, workshop.store, workshop.sandbox, workshop.limits, signer)
             made[name] = folder / f"{name}.zip"
             packer.pack(scanned.case, made[name], audience=Audience.REVIEWER, actor="test")
     return made

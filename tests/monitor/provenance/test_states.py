@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
 from c2pa import Builder, C2paSigningAlg, Context, Signer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -17,7 +16,7 @@ from monitor.provenance.check import check, manifest_store, recheck
 from monitor.provenance.trust import AllowedList, Purpose, TrustList, TrustLists
 from monitor.provenance.types import State
 from tests.monitor.provenance.making import clip, sign_with_revocation
-from tests.monitor.provenance.time_stamps import OPENSSL, authority
+from tests.monitor.provenance.time_stamps import authority
 
 
 def of(studio: Studio, name: str = "list", purpose: Purpose = Purpose.SIGNERS) -> TrustList:
@@ -104,10 +103,9 @@ def test_an_allowed_certificate_beside_another_chain_vouches_for_nothing(tmp_pat
 # Time
 
 
-@pytest.mark.skipif(OPENSSL is None, reason="needs the program openssl, to be a time-stamp authority")
-def test_expired_but_time_stamped_is_trusted_and_names_the_list_of_the_stamp(tmp_path: Path, plain: Path) -> None:
+def test_expired_but_time_stamped_is_trusted_and_names_the_list_of_the_stamp(tmp_path: Path, plain: Path, openssl: str) -> None:
     studio = Studio("Brief Studio", valid_s=6)
-    with authority(tmp_path) as stamps:
+    with authority(openssl, tmp_path) as stamps:
         file = signed(tmp_path, plain, studio, time_stamps=stamps.url)
         stamping = TrustList("stamps", stamps.anchor_pem.decode(), Purpose.TIME_STAMPS)
     fresh = check(file, TrustLists((of(studio),)))

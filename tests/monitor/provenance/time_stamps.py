@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-OPENSSL = shutil.which("openssl")
 
 _CONFIG = """
 [tsa]
@@ -41,7 +38,7 @@ class Authority:
 
 
 @contextmanager
-def authority(folder: Path) -> Iterator[Authority]:
+def authority(openssl: str, folder: Path) -> Iterator[Authority]:
     """Stamps whatever it is sent, with the time of now."""
     root_key, root = _certificate("Stamp Root", None, None)
     key, certificate = _certificate("Stamps", root_key, root)
@@ -53,7 +50,7 @@ def authority(folder: Path) -> Iterator[Authority]:
     class Stamps(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             (folder / "query").write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
-            command = [OPENSSL or "openssl", "ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-inkey", "key.pem",
+            command = [openssl, "ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-inkey", "key.pem",
                        "-signer", "certificate.pem", "-chain", "chain.pem", "-out", "answer"]  # fmt: skip
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
             answer = (folder / "answer").read_bytes()
