@@ -29,7 +29,7 @@ from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
 from monitor.review import cases
-from monitor.store import Store
+from monitor.store import Store, locked
 from monitor.videos import Assessment, ManifestStore, Video
 
 
@@ -79,7 +79,7 @@ def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, 
     except (PermanentError, C2paError, KeyError, TypeError, ValueError):
         return replace(done, unread=done.unread + 1)
     with store.session() as session:
-        video = session.get_one(Video, sha256)
+        video = locked(session, select(Video).filter_by(sha256=sha256)).one()
         if video.provenance != value:  # scanned meanwhile, by these lists or by others: the next run looks at it
             return done
         video.provenance = after.to_json()
