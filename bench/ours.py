@@ -21,17 +21,19 @@ from bench.footage import ARCHITECTURE, Footage
 from bench.run import EMBED_FACES, EMBED_FRAMES, SEARCH, Run
 from indexes.background import Background
 from indexes.likeness import LikenessIndex
-from monitor import fingerprint, settings
-from monitor.background import CLIP_PRIOR
+from monitor.base import settings
+from monitor.base.metrics import Metrics
 from monitor.decision.policy import default_policy
-from monitor.fingerprint import Models
 from monitor.intake.sandbox import Sandbox
-from monitor.matching import Voice, match
-from monitor.metrics import Metrics
 from monitor.provenance.trust import TrustLists
+from monitor.registry.cohort import CLIP_PRIOR
+from monitor.scan import fingerprint
+from monitor.scan.matching import Voice, match
+from monitor.vision.detectors import load_detector
 from monitor.vision.encoder import Precision, load_encoder
-from monitor.vision.faces import Face, load_detector
+from monitor.vision.faces import Face
 from monitor.vision.frames import SampleOptions
+from monitor.vision.networks import Models
 
 
 class Ours:

@@ -27,12 +27,12 @@ import psutil
 from prometheus_client import CollectorRegistry
 
 from bench.clock import StageClock
-from monitor import settings
-from monitor.pipeline import Pipeline
-from monitor.result import Posted, ScanResult
-from monitor.settings import Settings
-from monitor.stream_metrics import StreamMetrics
-from monitor.workshop import Workshop
+from monitor.base import settings
+from monitor.base.settings import Settings
+from monitor.scan.pipeline import Pipeline
+from monitor.scan.result import Posted, ScanResult
+from monitor.scan.workshop import Workshop
+from streams.metrics import StreamMetrics
 
 _SCAN = "scan"
 

@@ -29,11 +29,12 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import NoError
 
 from bench import machine
-from monitor import demo, settings
+from monitor.base import settings
+from monitor.base.settings import Settings
 from monitor.cast.film import film
 from monitor.cast.roster import LICENSED, MOURNED, STRANGERS
-from monitor.settings import Settings
-from monitor.workshop import Workshop
+from monitor.cli import demonstration
+from monitor.scan.workshop import Workshop
 from streams.admin import create_topics
 from streams.connection import connected
 from streams.messages import VideoPosted
@@ -261,7 +262,7 @@ def _prepared(folder: Path) -> tuple[Path, ...]:
     (folder / "videos").mkdir()
     with Workshop(settings.load({}, home=folder / "home", threads=1)) as workshop:
         workshop.settings.home.mkdir()
-        demo.register(workshop, (MOURNED[0], LICENSED))
+        demonstration.register(workshop, (MOURNED[0], LICENSED))
         workshop.gallery.current()
     clips = []
     for seed, person in enumerate((MOURNED[0].person, LICENSED.person, STRANGERS[0].person, STRANGERS[1].person)):

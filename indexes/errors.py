@@ -1,6 +1,6 @@
 """The root of Sosie's one error hierarchy, and the faults of an index.
 
-It lives here because `indexes` is the lowest package; `monitor.errors` adds the rest.
+It lives here because `indexes` is the lowest package; `monitor.base.errors` adds the rest.
 """
 
 from __future__ import annotations

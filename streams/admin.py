@@ -19,8 +19,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidPartitionsError, InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
-from monitor.errors import BrokerRefused, SosieError
-from monitor.settings import Settings
+from monitor.base.errors import BrokerRefused, SosieError
+from monitor.base.settings import Settings
 from streams.broker_errors import named
 from streams.connection import connected, kafka_errors, require_brokers
 from streams.topics import TOPICS, VIDEOS, Topic

@@ -8,7 +8,7 @@ from typing import Any
 
 import faust
 
-from monitor.settings import Settings
+from monitor.base.settings import Settings
 from streams.connection import faust_options
 from streams.event import Event, Place
 from streams.faust_broker import event_of, place_of

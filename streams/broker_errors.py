@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kafka import errors
 
-from monitor.errors import BrokerRefused, BrokerUnavailable, SosieError
+from monitor.base.errors import BrokerRefused, BrokerUnavailable, SosieError
 from streams.reach import Trouble
 
 _CREDENTIALS = (

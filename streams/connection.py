@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
-from monitor.errors import ConfigError
-from monitor.settings import Settings
+from monitor.base.errors import ConfigError
+from monitor.base.settings import Settings
 from streams.broker_errors import in_trouble, named
 from streams.reach import trouble_reaching
 

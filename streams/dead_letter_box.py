@@ -18,8 +18,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from monitor.errors import MessageRefused, NotFound, RequestRefused
-from monitor.settings import Settings
+from monitor.base.errors import MessageRefused, NotFound, RequestRefused
+from monitor.base.settings import Settings
 from streams.event import ATTEMPTS_HEADER, ORIGIN_HEADER, Event
 from streams.messages import DeadLetter, parse
 from streams.publisher import Publisher, Record

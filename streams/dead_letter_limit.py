@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from monitor.errors import DeadLettersExceeded
+from monitor.base.errors import DeadLettersExceeded
 from streams.event import Place
 
 WINDOW = 200

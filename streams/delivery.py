@@ -29,12 +29,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from monitor.errors import SosieError, TransientError
-from monitor.stream_metrics import StreamMetrics
+from monitor.base.errors import SosieError, TransientError
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.event import Event, Place
 from streams.failures import Failure
 from streams.ledger import Entry, Ledger
+from streams.metrics import StreamMetrics
 from streams.outage import Outage
 from streams.retry import RetryRule, Verdict, code_of
 

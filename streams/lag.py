@@ -27,8 +27,8 @@ from kafka.errors import (
 )
 from kafka.structs import TopicPartition
 
-from monitor.errors import BrokerRefused
-from monitor.settings import Settings
+from monitor.base.errors import BrokerRefused
+from monitor.base.settings import Settings
 from streams.broker_errors import unreadable
 from streams.connection import connected, kafka_errors
 from streams.topics import VIDEOS, worker_group

@@ -9,10 +9,10 @@ import time
 
 from prometheus_client import CollectorRegistry
 
-from monitor.errors import SosieError
-from monitor.settings import Settings
-from monitor.stream_metrics import LagMetrics
+from monitor.base.errors import SosieError
+from monitor.base.settings import Settings
 from streams.lag import LagReader, PartitionLag
+from streams.metrics import LagMetrics
 
 EVERY_S = 10.0
 _log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Self
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from monitor.errors import BrokerRefused, BrokerUnavailable
-from monitor.settings import Settings
+from monitor.base.errors import BrokerRefused, BrokerUnavailable
+from monitor.base.settings import Settings
 from streams.connection import connected, kafka_errors
 from streams.event import Place
 

@@ -29,7 +29,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from monitor.errors import MessageRefused, UnknownVersion
+from monitor.base.errors import MessageRefused, UnknownVersion
 
 MAX_BYTES = 256 * 1024
 """No message of ours is longer, but for a dead letter, which holds one; what is longer is refused before it is parsed."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 from streams.health import Answer
 
 Probe = Callable[[], Answer]

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from monitor.errors import TooLarge
-from monitor.settings import Settings
+from monitor.base.errors import TooLarge
+from monitor.base.settings import Settings
 from streams.connection import connected, kafka_errors
 from streams.log import Log
 from streams.topics import worker_group

@@ -20,10 +20,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor import reconciliation
-from monitor.errors import MessageRefused
-from monitor.settings import Settings
-from monitor.store import Store
+from monitor.base.database import Store
+from monitor.base.errors import MessageRefused
+from monitor.base.settings import Settings
+from monitor.review import reconciliation
 from streams.dead_letter_box import read_box
 from streams.dead_letters import attempts_before, origin_of
 from streams.lag import lag

@@ -25,11 +25,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import uuid4
 
-from monitor.errors import SosieError
+from monitor.base.database import Store
+from monitor.base.errors import SosieError
+from monitor.base.settings import Settings
 from monitor.review import outbox, relay_lease
 from monitor.review.outbox import CaseEvent
-from monitor.settings import Settings
-from monitor.store import Store
 from streams.connection import BOOTSTRAP_TIMEOUT_S
 from streams.messages import CaseChanged
 from streams.publisher import TIMEOUT_S, Publisher, Record

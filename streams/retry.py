@@ -16,7 +16,7 @@ import random
 from dataclasses import dataclass
 from enum import Enum
 
-from monitor.errors import PermanentError, SosieError, TransientError
+from monitor.base.errors import PermanentError, SosieError, TransientError
 
 INTERNAL = "internal"
 

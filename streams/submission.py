@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 from pydantic import ValidationError
 
-from monitor.errors import MessageRefused, NotFound, SosieError, StorageFull, UnknownVersion
+from monitor.base.errors import MessageRefused, NotFound, SosieError, StorageFull, UnknownVersion
 from streams.messages import MAX_BYTES, VideoPosted, told
 
 SCHEMES = ("http", "https", "file")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
-from monitor.settings import Settings
+from monitor.base.settings import Settings
 from streams.log import Log
 from streams.publisher import Publisher, Record
 from streams.submission import CheckedPost

@@ -1,4 +1,4 @@
-"""What a `sosie.video_posted` event is for: one scan by `monitor.pipeline`, the same that `sosie scan` makes.
+"""What a `sosie.video_posted` event is for: one scan by `monitor.scan.pipeline`, the same that `sosie scan` makes.
 
 Idempotent: a post that was scanned from this address before is done, whatever became of the address since; its result
 stands. Durable when it returns, because the pipeline is.
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from monitor.intake.local import allowed_source
-from monitor.result import Posted, ScanResult
+from monitor.scan.result import Posted, ScanResult
 from streams.event import Event
 from streams.messages import VideoPosted, parse
 
 
 class Scanner(Protocol):
-    """The part of `monitor.pipeline.Pipeline` that is needed here."""
+    """The part of `monitor.scan.pipeline.Pipeline` that is needed here."""
 
     def scan(self, posted: Posted) -> ScanResult: ...
 

@@ -20,12 +20,11 @@ from typing import Any
 
 import faust
 
-from monitor.errors import BrokerUnavailable, SosieError
+from monitor.base.errors import BrokerUnavailable, SosieError
+from monitor.base.settings import Settings
 from monitor.intake import scratch
-from monitor.settings import Settings
-from monitor.standing_metrics import watch_outbox
-from monitor.stream_metrics import StreamMetrics
-from monitor.workshop import Workshop
+from monitor.scan.standing_metrics import watch_outbox
+from monitor.scan.workshop import Workshop
 from streams.app import make_app
 from streams.broker_errors import unreadable
 from streams.connection import require_brokers
@@ -36,6 +35,7 @@ from streams.faust_broker import FaustBroker
 from streams.health import Answer, Idleness, Parts, Progress, live, ready
 from streams.lag_watch import LagWatch
 from streams.log import Log
+from streams.metrics import StreamMetrics
 from streams.port import open_port
 from streams.publisher import Publisher
 from streams.relay import Relay

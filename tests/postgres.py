@@ -21,7 +21,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from monitor.store import Store
+from monitor.base.database import Store
 
 START_TIMEOUT_S = 60.0
 _USER = "sosie"

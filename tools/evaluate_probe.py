@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from indexes.space import Space
+from monitor.base.errors import SosieError
 from monitor.cast.credentials import Studio
 from monitor.cast.posts import posts
-from monitor.demo import demo_settings
-from monitor.errors import SosieError
-from monitor.probe.lessons import grouped
-from monitor.probe.maths import feature
-from monitor.probe.teaching import Lesson, teach
-from monitor.result import Posted
-from monitor.workshop import Workshop
+from monitor.cli.demonstration import demo_settings
+from monitor.decision.probe.lessons import grouped
+from monitor.decision.probe.maths import feature
+from monitor.decision.probe.teaching import Lesson, teach
+from monitor.scan.result import Posted
+from monitor.scan.workshop import Workshop
 
 _UNCLEAR_POSTS = ("made by AI in part", "captured, then changed")
 _SYNTHETIC_POSTS = ("declared AI", "the same, re-encoded", "stripped")

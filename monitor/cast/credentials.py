@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from monitor.certificates import CLAIM_SIGNING, begun, key_usage, named
+from monitor.base.certificates import CLAIM_SIGNING, begun, key_usage, named
 
 __all__ = ["CAPTURED", "COMPOSITE", "GENERATED", "PARTLY_GENERATED", "Studio", "tamper"]
 

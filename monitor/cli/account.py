@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.review import accounts
 from monitor.review.accounts import Role
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Accounts of the console, and of commands that take a person.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The account's name.")]

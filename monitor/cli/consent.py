@@ -12,14 +12,14 @@ from cryptography.x509 import load_pem_x509_certificate
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import RequestRefused
 from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
-from monitor.errors import RequestRefused
 from monitor.registry import consents, likenesses
 from monitor.registry.consents import Consent
 from monitor.registry.scope import USES
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Licences that rights holders granted to accounts.", no_args_is_help=True)
 

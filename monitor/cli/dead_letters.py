@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import err, out, print_json
 
 if TYPE_CHECKING:

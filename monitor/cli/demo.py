@@ -12,13 +12,13 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from monitor import demo as demonstration
 from monitor.cast.credentials import Studio
 from monitor.cast.posts import POSTS, LabelledPost
+from monitor.cli import demonstration
 from monitor.cli.output import err, out, print_json
 from monitor.cli.serve import serve_console
-from monitor.result import ScanResult
-from monitor.workshop import Workshop
+from monitor.scan.result import ScanResult
+from monitor.scan.workshop import Workshop
 
 
 def demo(

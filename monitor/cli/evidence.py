@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.evidence.manifest import Audience
@@ -18,7 +18,7 @@ from monitor.evidence.signing import Signer, make_own_authority
 from monitor.evidence.verify import Verification
 from monitor.evidence.verify import verify as verify_pack
 from monitor.provenance.manifest import plain
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 
 class _PackByDefault(typer.core.TyperGroup):

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from monitor import audit
-from monitor.errors import RequestRefused
+from monitor.base import audit
+from monitor.base.errors import RequestRefused
 from monitor.review.accounts import Account, Role, verify_password
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 As = Annotated[str, typer.Option("--as", metavar="ACCOUNT", help="Your account; its password is asked for, or taken from SOSIE_PASSWORD.")]
 

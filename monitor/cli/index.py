@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import out
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="The search index, a copy of the registry.", no_args_is_help=True)
 

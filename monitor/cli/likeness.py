@@ -10,12 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import SosieError
 from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import err, out, print_error, print_json
-from monitor.errors import SosieError
 from monitor.registry import consents, likenesses, references
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Protected persons and their reference pictures.", no_args_is_help=True)
 

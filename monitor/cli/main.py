@@ -12,6 +12,7 @@ import sys
 
 import typer
 
+from monitor.base.errors import SosieError
 from monitor.cli import (
     account,
     consent,
@@ -36,7 +37,6 @@ from monitor.cli import (
     worker,
 )
 from monitor.cli.output import err, print_error
-from monitor.errors import SosieError
 
 _INTERRUPTED = 130
 

@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import out
+from monitor.scan.workshop import Workshop
 from monitor.vision import models
 from monitor.vision.models import ModelDescription
-from monitor.workshop import Workshop
 
 app = typer.Typer(help="The picture encoder: which is in use, and how to change it.", no_args_is_help=True)
 

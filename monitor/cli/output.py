@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from monitor.errors import SosieError
+from monitor.base.errors import SosieError
 
 # As wide as any table: cells are never folded, so that ids can be copied and lines searched. The terminal wraps.
 # Without emoji, because `:100:` may be the middle of an id.

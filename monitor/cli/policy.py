@@ -12,15 +12,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import policies, settings, shadows
-from monitor.backtesting import gather
+from monitor.base import settings
 from monitor.cli.identity import As, signed_in
 from monitor.cli.output import out, print_json
+from monitor.decision import policies, shadows
 from monitor.decision.backtest import Backtest, Moved, Share, backtest
-from monitor.decision.diff import Change, changes
 from monitor.decision.policy import Policy, load_policy
+from monitor.decision.policy_diff import Change, changes
 from monitor.review.accounts import Role
-from monitor.workshop import Workshop
+from monitor.scan.backtest import gather
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="How evidence becomes a risk, and where cases go.", no_args_is_help=True)
 _JSON = typer.Option("--json", help="JSON instead of text.")

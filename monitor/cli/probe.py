@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import RequestRefused
 from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
-from monitor.errors import RequestRefused
-from monitor.probe import lessons, teaching
-from monitor.probe.shelf import NO_PROBE
-from monitor.probe.teaching import Lesson, Probe, Taught, Trial
-from monitor.workshop import Workshop
+from monitor.decision.probe import lessons, teaching
+from monitor.decision.probe.shelf import NO_PROBE
+from monitor.decision.probe.teaching import Lesson, Probe, Taught, Trial
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Recognises generated pictures, weakly, by what provenance and reviewers taught.", no_args_is_help=True)
 _JSON = typer.Option("--json", help="One JSON object.")

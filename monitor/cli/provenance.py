@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import NotFound
 from monitor.cli.output import out, print_json
-from monitor.errors import NotFound
 from monitor.provenance.confined import check_confined
 from monitor.provenance.history import History
 from monitor.provenance.outline import (
@@ -29,7 +29,7 @@ from monitor.provenance.outline import (
     state_words,
 )
 from monitor.provenance.sentences import sentences
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 WIDEST = 120  # columns: longer lines are hard to read
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import out, print_json
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 if TYPE_CHECKING:
     from streams.reconcile import Report

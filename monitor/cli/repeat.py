@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from monitor import settings, videos
+from monitor.base import settings
 from monitor.cli.output import out, print_json
-from monitor.repetition import Repeater, Repetition
-from monitor.workshop import Workshop
+from monitor.review import videos
+from monitor.scan.repeat import Repeater, Repetition
+from monitor.scan.workshop import Workshop
 
 
 def repeat(

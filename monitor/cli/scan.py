@@ -14,16 +14,16 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import NotAVideo, NotFound, SosieError
 from monitor.cli.output import err, out, print_error, print_json
-from monitor.errors import NotAVideo, NotFound, SosieError
 from monitor.intake.sniff import Kind, sniff
-from monitor.pipeline import Pipeline
 from monitor.provenance.sentences import sentences
-from monitor.report import write_report
-from monitor.reporting import report_entry
-from monitor.result import Posted, ScanResult, clock_text, error_json, ranges_text
-from monitor.workshop import Workshop
+from monitor.scan.pipeline import Pipeline
+from monitor.scan.report import write_report
+from monitor.scan.report_entries import report_entry
+from monitor.scan.result import Posted, ScanResult, clock_text, error_json, ranges_text
+from monitor.scan.workshop import Workshop
 
 Outcome = tuple[Posted, ScanResult | SosieError]
 

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import ConfigError
 from monitor.cli.output import out
 from monitor.console.app import create_app
-from monitor.errors import ConfigError
 from monitor.review import accounts
-from monitor.standing_metrics import watch_index, watch_outbox, watch_queue
-from monitor.workshop import Workshop
+from monitor.scan.standing_metrics import watch_index, watch_outbox, watch_queue
+from monitor.scan.workshop import Workshop
 
 
 def serve(

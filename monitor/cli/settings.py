@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from monitor import settings as configuration
+from monitor.base import settings as configuration
 from monitor.cli.output import out
 
 

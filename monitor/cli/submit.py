@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import MessageRefused
+from monitor.base.settings import Settings
 from monitor.cli.output import err, out, print_error, print_json
-from monitor.errors import MessageRefused
-from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from streams.submission import CheckedPost, Faults, Posts

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import out, print_json
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from cryptography.x509 import Certificate
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.errors import ConfigError
 from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
-from monitor.errors import ConfigError
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.trust_files import Kind
-from monitor.reevaluation import Reevaluated, reevaluate
-from monitor.workshop import Workshop
+from monitor.scan.rejudge import Reevaluated, reevaluate
+from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Whose signatures are believed.", no_args_is_help=True)
 _JSON = typer.Option("--json", help="JSON instead of text.")

@@ -10,14 +10,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor import fingerprint, settings
+from monitor.base import settings
+from monitor.base.errors import RequestRefused
 from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
-from monitor.errors import RequestRefused
 from monitor.intake.sniff import require_video
-from monitor.result import clock_text
+from monitor.scan import fingerprint
+from monitor.scan.result import clock_text
+from monitor.scan.workshop import Workshop
 from monitor.vision.watermark import Sighting
-from monitor.workshop import Workshop
 
 app = typer.Typer(help="Visible marks of generators, looked for in every video.", no_args_is_help=True)
 _JSON = typer.Option("--json", help="One JSON object per mark and line.")

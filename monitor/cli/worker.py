@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor import settings
+from monitor.base import settings
 from monitor.cli.output import err, out
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 
 
 def worker(

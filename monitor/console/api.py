@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, Response
 
 from monitor.console.auth import Reader, Reviewer
 from monitor.console.context import ContextDep
-from monitor.console.views import CaseView, QueueRow, case_view, queue_view
 from monitor.review import queue, verdicts
 from monitor.review.cases import Case, CaseState
 from monitor.review.queue import Lease
 from monitor.review.verdicts import Verdict
+from monitor.scan.views import CaseView, QueueRow, case_view, queue_view
 
 
 class Problem(BaseModel):

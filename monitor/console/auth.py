@@ -26,12 +26,12 @@ from fastapi import Depends, HTTPException, Request
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.requests import HTTPConnection
 
+from monitor.base.database import Store
+from monitor.base.errors import ConfigError
+from monitor.base.files import make_once
 from monitor.console.security import SAFE_METHODS
-from monitor.errors import ConfigError
-from monitor.files import make_once
 from monitor.review import accounts
 from monitor.review.accounts import Account, Role
-from monitor.store import Store
 
 SESSION_COOKIE = "sosie_session"
 CSRF_FIELD = "csrf_token"

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import jinja2
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from starlette.responses import HTMLResponse
 
-from monitor.console import history, origin, words
+from monitor.base.database import Store
+from monitor.base.settings import Settings
+from monitor.console import origin
 from monitor.console.auth import Door
-from monitor.settings import Settings
-from monitor.store import Store
-
-if TYPE_CHECKING:
-    from monitor.console.signin import Throttle
+from monitor.console.throttle import Throttle
+from monitor.review import trail, words
 
 HERE = Path(__file__).parent
 
@@ -33,7 +32,7 @@ def make_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= words.FILTERS | history.FILTERS | origin.FILTERS
+    environment.filters |= words.FILTERS | trail.FILTERS | origin.FILTERS
     environment.globals |= origin.GLOBALS
     return environment
 

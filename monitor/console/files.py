@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from PIL import Image
 from starlette.responses import FileResponse, Response
 
+from monitor.base.errors import NotFound
 from monitor.console.auth import Reader
 from monitor.console.context import HERE, Context, ContextDep
 from monitor.console.framing import Framing, framing
-from monitor.errors import NotFound
 from monitor.registry import references
 from monitor.review import cases
 from monitor.review.cases import Moment

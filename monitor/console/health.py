@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
+from monitor.base.errors import SosieError
 from monitor.console.auth import Capability, SentToken, require
 from monitor.console.context import ContextDep
 from monitor.console.security import is_loopback
-from monitor.errors import SosieError
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,15 +12,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from monitor.base.errors import LeaseHeld, LeaseLost, RequestRefused, SosieError
 from monitor.console.auth import Principal, Reader, Reviewer
 from monitor.console.context import Context, ContextDep
 from monitor.console.files import frame
 from monitor.console.problems import status_of
-from monitor.console.views import QUEUE_PAGE, VERDICT_HINTS, case_view, queue_view
-from monitor.errors import LeaseHeld, LeaseLost, RequestRefused, SosieError
 from monitor.review import queue, verdicts
 from monitor.review.cases import CaseState
 from monitor.review.verdicts import Verdict
+from monitor.scan.views import QUEUE_PAGE, VERDICT_HINTS, case_view, queue_view
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,9 +15,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from monitor.base.errors import DatabaseBusy, LeaseHeld, LeaseLost, NotFound, RequestRefused, SosieError, StorageFull, TransientError
 from monitor.console.context import Context
 from monitor.console.security import HEADERS
-from monitor.errors import DatabaseBusy, LeaseHeld, LeaseLost, NotFound, RequestRefused, SosieError, StorageFull, TransientError
 
 log = logging.getLogger(__name__)
 

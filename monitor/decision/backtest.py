@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from monitor.decision.evidence import Facts
+from monitor.decision.facts import Facts
 from monitor.decision.policy import Policy, assess_again
 
 __all__ = ["Backtest", "Kept", "Moved", "Share", "backtest", "wilson"]

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from monitor.decision.evidence import Facts, SignalCode, signals
-from monitor.errors import PolicyError
+from monitor.base.errors import PolicyError
+from monitor.decision.facts import Facts, SignalCode, signals
 
 # An unknown key explains the missing one beside it.
 _TOLD_FIRST = {"extra_forbidden": 0, "missing": 2}

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 from monitor.evidence.signing import Signer
 from monitor.provenance.types import State
 from monitor.provenance.verdict import Finding, judge

@@ -21,19 +21,19 @@ from pathlib import Path
 
 from cryptography.x509.oid import NameOID
 
-from monitor.errors import ConfigError, NotFound, RequestRefused, SosieError, StorageFull, TooLarge
+from monitor.base.database import Store
+from monitor.base.errors import ConfigError, NotFound, RequestRefused, SosieError, StorageFull, TooLarge
+from monitor.base.files import write_atomically
 from monitor.evidence import archive, credentials, page, stills
 from monitor.evidence.credentials import About
 from monitor.evidence.manifest import MANIFEST, SIGNATURE, Audience, Manifest, PackedFile, PackedStill, to_json
 from monitor.evidence.signing import Signer
 from monitor.evidence.stills import Picture
 from monitor.evidence.view import CaseEvidence, gather, inside
-from monitor.files import write_atomically
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from monitor.intake.sandbox import Sandbox
 from monitor.review import cases
 from monitor.review.cases import Moment
-from monitor.store import Store
 
 PAGE = "index.html"
 HASHES = "hashes.txt"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import jinja2
 
-from monitor.console import words
-from monitor.console.history import verdict_label
 from monitor.evidence.manifest import PackedFile, PackedStill
 from monitor.evidence.view import CaseEvidence
+from monitor.review import words
+from monitor.review.trail import verdict_label
 
 _TEMPLATE = "page.html"
 

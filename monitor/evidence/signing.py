@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from monitor.certificates import CLAIM_SIGNING, begun, key_usage, named
-from monitor.errors import ConfigError, RequestRefused
-from monitor.files import write_atomically
+from monitor.base.certificates import CLAIM_SIGNING, begun, key_usage, named
+from monitor.base.errors import ConfigError, RequestRefused
+from monitor.base.files import write_atomically
 
 _C2PA_USAGES = frozenset((CLAIM_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION, ObjectIdentifier("1.3.6.1.5.5.7.3.36")))
 _KEY, _CHAIN = "SOSIE_EVIDENCE_KEY", "SOSIE_EVIDENCE_CHAIN"

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from monitor.errors import NotFound
+from monitor.base.errors import NotFound
 from monitor.evidence import cms, credentials
 from monitor.evidence.archive import Archive, ArchiveRefused
 from monitor.evidence.cms import Signed, Vouched

@@ -17,9 +17,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from monitor import videos
-from monitor.audit import AuditEvent
-from monitor.console import history, views
+from monitor.base.audit import AuditEvent
 from monitor.evidence.manifest import Audience
 from monitor.provenance.history import History
 from monitor.provenance.outline import (
@@ -35,8 +33,10 @@ from monitor.provenance.outline import (
     state_words,
 )
 from monitor.registry.references import Reference
+from monitor.review import trail, videos
 from monitor.review.cases import Moment
-from monitor.videos import Post
+from monitor.review.videos import Post
+from monitor.scan import views
 
 _PARTS = frozenset(("scan", "command line", "serve", "worker", "trust lists"))
 """Actors that are no people."""
@@ -191,7 +191,7 @@ def _event(event: AuditEvent, shown: _Names) -> dict[str, Any]:
         "actor": actor,
         "action": event.action,
         "detail": dict(event.detail),
-        "text": history.told(seen),
+        "text": trail.told(seen),
     }
 
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from monitor.errors import BlockedAddress, FetchFailed
+from monitor.base.errors import BlockedAddress, FetchFailed
 
 IPAddress = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]

@@ -33,7 +33,7 @@ from typing import IO
 import httpcore
 import httpx
 
-from monitor.errors import FetchFailed, FetchRefused, NotFound, StorageFull, TooLarge
+from monitor.base.errors import FetchFailed, FetchRefused, NotFound, StorageFull, TooLarge
 from monitor.intake.addresses import Resolver, resolve
 from monitor.intake.scratch import scratch_file
 from monitor.intake.transport import STALL_S, GuardedBackend

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from monitor.errors import FetchRefused
+from monitor.base.errors import FetchRefused
 
 
 def allowed_source(uri: str, folder: Path | None) -> str:

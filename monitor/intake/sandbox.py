@@ -37,7 +37,7 @@ from typing import Any, Literal, Self, TypeVar, cast
 
 from pebble import ProcessExpired, ProcessPool
 
-from monitor.errors import DecoderDied, DecoderTimeout, SandboxUnavailable, SosieError, UnreadableMedia
+from monitor.base.errors import DecoderDied, DecoderTimeout, SandboxUnavailable, SosieError, UnreadableMedia
 from monitor.intake.confinement import allow_cpu, confine
 
 TASKS_PER_WORKER = 100

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from monitor.errors import NotAVideo, NotFound
+from monitor.base.errors import NotAVideo, NotFound
 from monitor.intake import isobmff
 
 HEAD_BYTES = 64 * 1024

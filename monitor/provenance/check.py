@@ -16,7 +16,7 @@ from typing import Any
 
 from c2pa import C2paError, Context, Reader
 
-from monitor.errors import NotFound
+from monitor.base.errors import NotFound
 from monitor.provenance import boxes, metadata
 from monitor.provenance.crowd import MAX_BOXES, is_crowded
 from monitor.provenance.formats import HEAD_BYTES, hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitor.errors import DecoderDied, DecoderTimeout
+from monitor.base.errors import DecoderDied, DecoderTimeout
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance.check import check
 from monitor.provenance.manifest import plain

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 
 __all__ = [
     "SPECIFIED_EKUS",

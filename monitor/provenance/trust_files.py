@@ -25,7 +25,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 from monitor.provenance.trust import (
     SPECIFIED_EKUS,
     AllowedList,

@@ -14,10 +14,10 @@ from uuid import uuid4
 from sqlalchemy import JSON, ForeignKey, Index, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Base, locked
+from monitor.base.errors import NotFound, RequestRefused
 from monitor.registry.scope import WORLD, Coverage, Use, coverage
-from monitor.store import Base, locked
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TERRITORY = re.compile(rf"[A-Z]{{2}}|{WORLD}")

@@ -11,10 +11,10 @@ from uuid import uuid4
 from sqlalchemy import Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Base, insert_if_absent, locked
+from monitor.base.errors import NotFound, RequestRefused
 from monitor.registry import consents, references
-from monitor.store import Base, insert_if_absent, locked
 
 
 class Likeness(Base):

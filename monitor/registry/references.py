@@ -16,9 +16,9 @@ from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, delete, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from indexes.space import Space
-from monitor import audit
-from monitor.errors import NotFound
-from monitor.store import Base, insert_if_absent, locked
+from monitor.base import audit
+from monitor.base.database import Base, insert_if_absent, locked
+from monitor.base.errors import NotFound
 
 UNIT_TOLERANCE = 1e-3
 _DTYPE = np.dtype("<f4")

@@ -14,9 +14,9 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
-from monitor.store import Base, insert_if_absent, locked
+from monitor.base import audit
+from monitor.base.database import Base, insert_if_absent, locked
+from monitor.base.errors import NotFound, RequestRefused
 
 ADMIN = "admin"
 MIN_PASSWORD_CHARS = 12

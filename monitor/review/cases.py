@@ -12,11 +12,11 @@ from uuid import uuid4
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor import audit
-from monitor.errors import NotFound
+from monitor.base import audit
+from monitor.base.database import Base, insert_if_absent, locked
+from monitor.base.errors import NotFound
 from monitor.review import outbox
-from monitor.store import Base, insert_if_absent, locked
-from monitor.videos import Post
+from monitor.review.videos import Post
 
 
 class CaseState(StrEnum):

@@ -14,18 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, delete, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor.audit import RowNumber
-from monitor.store import Base
-
-if TYPE_CHECKING:
-    from monitor.review.cases import Case
+from monitor.base.audit import RowNumber
+from monitor.base.database import Base
 
 Change = Literal["opened", "joined", "decided", "reopened"]
+
+
+class ChangedCase(Protocol):
+    """What is told of a case (`monitor.review.cases.Case`). `events` counts what was told of the case so far."""
+
+    events: int
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def likeness_id(self) -> str: ...
+    @property
+    def video_sha256(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def risk(self) -> float: ...
+    @property
+    def verdict(self) -> str | None: ...
 
 
 class CaseEvent(Base):
@@ -52,7 +68,7 @@ class CaseEvent(Base):
     published_at: Mapped[datetime | None]
 
 
-def append(session: Session, case: Case, change: Change, *, now: datetime, post_id: str | None = None) -> None:
+def append(session: Session, case: ChangedCase, change: Change, *, now: datetime, post_id: str | None = None) -> None:
     """Note a change of the locked case, after all its fields are set."""
     case.events += 1
     session.add(

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.errors import LeaseHeld, LeaseLost, RequestRefused
+from monitor.base.errors import LeaseHeld, LeaseLost, RequestRefused
 from monitor.review.cases import Case, CasePost, CaseState, lock_case, record
-from monitor.videos import Post
+from monitor.review.videos import Post
 
 MAX_PAGE = 500
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor.store import Base, insert_if_absent
+from monitor.base.database import Base, insert_if_absent
 
 _ONLY = 1
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from monitor.audit import RowNumber
-from monitor.errors import RequestRefused
+from monitor.base.audit import RowNumber
+from monitor.base.database import Base
+from monitor.base.errors import RequestRefused
 from monitor.review import outbox
 from monitor.review.cases import Case, CaseState, lock_case, record
 from monitor.review.queue import end_lease, require_lease
-from monitor.store import Base
 
 
 class Verdict(StrEnum):

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from monitor.errors import NotAVideo, NotFound, TooLarge, UnreadableMedia
+from monitor.base.errors import NotAVideo, NotFound, TooLarge, UnreadableMedia
 from monitor.vision.display import ABSURD_ASPECT, MAX_PIXELS, display_size, quarter_turns
 
 DEMUXERS = "mov,matroska,avi,flv,live_flv,mpegts,mpeg,mpegvideo,gif,ogg,asf,ivf,obu,h264,hevc,m4v,mxf,nut,yuv4mpegpipe"

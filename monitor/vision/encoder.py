@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.space import Space
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision import recipes
 from monitor.vision.preprocessing import Preprocessing
 from monitor.vision.recipes import Recipe

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.space import Space
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision.alignment import SIZE_PX, align
 from monitor.vision.faces import Face
 

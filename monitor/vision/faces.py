@@ -1,4 +1,4 @@
-"""Faces in pictures: what a detector answers, which detectors there are, and the crop an encoder sees.
+"""Faces in pictures: what a detector answers, and the crop an encoder sees.
 
 Pictures are RGB uint8 (h, w, 3). Coordinates are pixels of the picture given, x to the right, y down.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,17 +56,6 @@ class Detector(Protocol):
 
         Pictures may differ in size. Faces lower than `smallest_face_px` of their picture may be missed.
         """
-
-
-def load_detector(setting: Literal["mtcnn"] | Path) -> Detector:
-    """The detector that `SOSIE_FACE_DETECTOR` names: `mtcnn`, or the ONNX file of a YuNet. Raises `ModelError`."""
-    if isinstance(setting, Path):
-        from monitor.vision.yunet import YuNet
-
-        return YuNet(setting)
-    from monitor.vision.mtcnn import Mtcnn
-
-    return Mtcnn()
 
 
 def smallest_face_px(height: int, width: int) -> int:

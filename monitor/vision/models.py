@@ -8,10 +8,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor import settings
-from monitor.errors import ConfigError, ModelError
-from monitor.files import write_atomically
-from monitor.settings import Settings
+from monitor.base import settings
+from monitor.base.errors import ConfigError, ModelError
+from monitor.base.files import write_atomically
+from monitor.base.settings import Settings
 from monitor.vision import recipes
 from monitor.vision.encoder import load_encoder
 from monitor.vision.recipes import Source

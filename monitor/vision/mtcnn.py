@@ -14,7 +14,7 @@ from importlib import metadata, resources
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision.faces import Face, faces_from_arrays, smallest_face_px
 
 _PACKAGE = "facenet-pytorch"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from monitor.errors import NotFound, TooLarge, UnreadableMedia
+from monitor.base.errors import NotFound, TooLarge, UnreadableMedia
 
 MAX_PIXELS = 100_000_000
 """Twice the largest cameras; 300 MB as RGB."""

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision.preprocessing import Preprocessing
 
 BUNDLED = "bundled"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import ReferenceRefused
+from monitor.base.errors import ReferenceRefused
 from monitor.vision.alignment import align
 from monitor.vision.faces import Detector, Face
 

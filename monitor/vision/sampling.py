@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image
 
-from monitor.errors import UnreadableMedia
+from monitor.base.errors import UnreadableMedia
 from monitor.vision.container import OpenVideo, VideoInfo, open_video, probe
 from monitor.vision.decoding import GroupDecoder, may_skip_unreferenced
 from monitor.vision.demux import Bookmark, Piece, pieces

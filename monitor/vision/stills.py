@@ -12,7 +12,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from monitor.errors import UnreadableMedia
+from monitor.base.errors import UnreadableMedia
 from monitor.vision.container import OpenVideo, open_video
 from monitor.vision.decoding import GroupDecoder
 from monitor.vision.demux import Bookmark, pieces, timed_packets

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision.faces import Face, faces_from_arrays
 
 _SCORE = 0.7

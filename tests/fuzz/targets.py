@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.decision.evidence import Facts
-from monitor.errors import MessageRefused, RequestRefused
+from monitor.base.errors import MessageRefused, RequestRefused
+from monitor.decision.facts import Facts
 from monitor.intake.sniff import sniff_bytes
 from monitor.provenance import aigc, manifest, metadata, xmp
 from monitor.provenance.boxes import read_boxes

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings
-from monitor.workshop import Workshop
+from monitor.base import settings
+from monitor.scan.workshop import Workshop
 from tests.monitor.household import Household, long_film
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.space import Space
-from monitor.fingerprint import Fingerprint, SeenFace
 from monitor.provenance.types import AI, Provenance, State
+from monitor.scan.fingerprint import Fingerprint, SeenFace
 
 DIM = 64
 CLIP = Space("toy clip", "0" * 64, "crop", DIM)

@@ -21,14 +21,14 @@ import av
 import numpy as np
 from PIL import Image
 
-from monitor import demo, settings
+from monitor.base import settings
 from monitor.cast.drawing import portrait
 from monitor.cast.film import film
 from monitor.cast.people import Person
 from monitor.cast.roster import LICENSED, MOURNED, STRANGERS
 from monitor.cast.shot import Shot
-from monitor.cli import main
-from monitor.workshop import Workshop
+from monitor.cli import demonstration, main
+from monitor.scan.workshop import Workshop
 
 SINGER = MOURNED[0]
 ATHLETE = LICENSED
@@ -58,7 +58,7 @@ class Household:
         with Workshop(settings.load({}, home=folder / "home", threads=1)) as workshop:
             demo_home = workshop.settings.home
             demo_home.mkdir()
-            demo.register(workshop, (SINGER, LICENSED))
+            demonstration.register(workshop, (SINGER, LICENSED))
             workshop.gallery.current()
         return cls(demo_home, clips)
 

@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.metrics import STAGES
+from monitor.base.metrics import STAGES
 from streams.publisher import Record
 from tests.kafka import Broker, running_broker
 from tests.monitor.household import Household

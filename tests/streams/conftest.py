@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor import demo, settings
+from monitor.base import settings
 from monitor.cast.roster import LICENSED
-from monitor.workshop import Workshop
+from monitor.cli import demonstration
+from monitor.scan.workshop import Workshop
 from tests.kafka import Broker, Existing
 from tests.monitor.household import SINGER, Household
 from tests.postgres import database, server_url
@@ -40,7 +41,7 @@ def register(home: Path, url: str) -> None:
     """The singer and the athlete, as `Household.made_in` registers them."""
     with Workshop(settings.load({}, home=home, threads=1, database_url=url)) as workshop:
         home.mkdir()
-        demo.register(workshop, (SINGER, LICENSED))
+        demonstration.register(workshop, (SINGER, LICENSED))
         workshop.gallery.current()
 
 

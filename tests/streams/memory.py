@@ -12,12 +12,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor.errors import BrokerUnavailable
-from monitor.stream_metrics import StreamMetrics
+from monitor.base.errors import BrokerUnavailable
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
 from streams.event import Event, Place
 from streams.failures import Failure
+from streams.metrics import StreamMetrics
 from streams.retry import RetryRule
 
 TOPIC = "videos"

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 from kafka.structs import OffsetAndMetadata
 
-from monitor.settings import Settings
+from monitor.base.settings import Settings
 from streams.topics import VIDEOS, worker_group
 
 _GIVE_UP_S = 30.0

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import BrokerUnavailable, DatabaseBusy, FetchFailed, NotAVideo, SosieError, StorageFull, UnreadableMedia
-from monitor.metrics import STAGES, Metrics
+from monitor.base.errors import BrokerUnavailable, DatabaseBusy, FetchFailed, NotAVideo, SosieError, StorageFull, UnreadableMedia
+from monitor.base.metrics import STAGES, Metrics
 
 TRAPS = "SOSIE_TEST_TRAPS"
 PASS_BY = "SOSIE_TEST_PASS_BY"

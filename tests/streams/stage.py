@@ -18,10 +18,10 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
-from monitor import settings
+from monitor.base import settings
+from monitor.base.database import Store
+from monitor.base.settings import Settings
 from monitor.review import queue, verdicts
-from monitor.settings import Settings
-from monitor.store import Store
 from streams.admin import create_topics
 from streams.connection import connected
 from streams.lag import lag

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
-from monitor.errors import BrokerRefused
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused
+from monitor.base.settings import Settings, load
 from streams.admin import TopicState, create_topics, differences, list_topics
 from streams.topics import CASES, DEAD_LETTERS, TOPICS, VIDEOS, Topic
 from tests.kafka import Broker, Existing

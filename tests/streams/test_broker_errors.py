@@ -5,7 +5,7 @@ import inspect
 import pytest
 from kafka import errors
 
-from monitor.errors import BrokerRefused, BrokerUnavailable
+from monitor.base.errors import BrokerRefused, BrokerUnavailable
 from streams.broker_errors import named
 from streams.reach import Trouble
 

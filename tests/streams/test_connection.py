@@ -29,8 +29,8 @@ from kafka.admin import (
 )
 from kafka.structs import TopicPartition
 
-from monitor.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused, BrokerUnavailable, ConfigError
+from monitor.base.settings import Settings, load
 from streams import connection
 from streams.connection import connected, faust_options, kafka_errors, kafka_python_options, require_brokers
 from tests.kafka import Broker, running_broker, skipping_loudly

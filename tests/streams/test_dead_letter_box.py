@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from monitor.errors import MessageRefused, NotFound, RequestRefused
-from monitor.settings import Settings, load
+from monitor.base.errors import MessageRefused, NotFound, RequestRefused
+from monitor.base.settings import Settings, load
 from streams.admin import create_topics
 from streams.dead_letter_box import chosen, content, discard, read_box, replay, standing
 from streams.dead_letters import dead_letter

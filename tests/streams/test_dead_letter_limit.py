@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.errors import DeadLettersExceeded
+from monitor.base.errors import DeadLettersExceeded
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.event import Place
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import FetchRefused, MessageRefused
+from monitor.base.errors import FetchRefused, MessageRefused
 from streams.dead_letters import HEAD_BYTES, KEPT_BYTES, attempts_before, dead_letter, origin_of
 from streams.event import ATTEMPTS_HEADER, ORIGIN_HEADER, Event, Place
 from streams.failures import Failure

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from monitor.errors import BrokerRefused, DatabaseBusy, DeadLettersExceeded, FetchFailed, NotAVideo
+from monitor.base.errors import BrokerRefused, DatabaseBusy, DeadLettersExceeded, FetchFailed, NotAVideo
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.event import Event
 from streams.retry import RetryRule

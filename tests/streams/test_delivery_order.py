@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from monitor.errors import NotAVideo
+from monitor.base.errors import NotAVideo
 from tests.streams.memory import MemoryBroker, Work, delivering, filled, place, retold, run, settled, take_all
 
 

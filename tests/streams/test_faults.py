@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from monitor.metrics import STAGES
+from monitor.base.metrics import STAGES
 from streams.dead_letter_box import read_box
 from streams.messages import MAX_BYTES
 from streams.publisher import Record

@@ -12,8 +12,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from monitor.errors import BrokerRefused, BrokerUnavailable
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused, BrokerUnavailable
+from monitor.base.settings import Settings, load
 from streams.admin import create_topics
 from streams.lag import LagReader, PartitionLag, lag
 from streams.topics import VIDEOS, worker_group

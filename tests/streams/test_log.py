@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from monitor.errors import BrokerRefused
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused
+from monitor.base.settings import Settings, load
 from streams.admin import create_topics
 from streams.event import Place
 from streams.log import Log

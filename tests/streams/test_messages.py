@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import MessageRefused, UnknownVersion
+from monitor.base.errors import MessageRefused, UnknownVersion
 from streams.messages import MAX_BYTES, CaseChanged, DeadLetter, Message, Origin, VideoPosted, parse
 from tools import message_schemas
 from tools.message_schemas import FOLDER, KINDS, schema, stem

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 from streams.health import Answer
 from streams.port import open_port
 

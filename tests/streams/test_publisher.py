@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
-from monitor.errors import BrokerRefused, BrokerUnavailable, TooLarge
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused, BrokerUnavailable, TooLarge
+from monitor.base.settings import Settings, load
 from streams import connection, publisher
 from streams.admin import create_topics
 from streams.publisher import Publisher, Record

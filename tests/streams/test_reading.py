@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from kafka import KafkaProducer
 
-from monitor.errors import BrokerRefused
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused
+from monitor.base.settings import Settings, load
 from streams import reading
 from streams.admin import create_topics
 from streams.reading import read_topic

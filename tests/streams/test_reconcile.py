@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor import reconciliation, videos
-from monitor.errors import BrokerRefused, NotAVideo
-from monitor.review import cases, outbox
-from monitor.settings import Settings, load
-from monitor.store import Store
+from monitor.base.database import Store
+from monitor.base.errors import BrokerRefused, NotAVideo
+from monitor.base.settings import Settings, load
+from monitor.review import cases, outbox, reconciliation, videos
 from streams import dead_letter_box
 from streams.admin import create_topics
 from streams.dead_letters import dead_letter

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor import settings
-from monitor.errors import BrokerRefused, BrokerUnavailable, SosieError
+from monitor.base import settings
+from monitor.base.database import Store
+from monitor.base.errors import BrokerRefused, BrokerUnavailable, SosieError
+from monitor.base.settings import Settings
 from monitor.review import outbox, relay_lease
 from monitor.review.outbox import CaseEvent
-from monitor.settings import Settings
-from monitor.store import Store
 from streams.admin import create_topics
 from streams.messages import CaseChanged, parse
 from streams.publisher import Publisher, Record

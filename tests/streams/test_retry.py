@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from monitor.errors import DatabaseBusy, FetchFailed, NotAVideo, SandboxUnavailable, StorageFull
+from monitor.base.errors import DatabaseBusy, FetchFailed, NotAVideo, SandboxUnavailable, StorageFull
 from streams.retry import RetryRule, Verdict, code_of, text_of
 
 RULE = RetryRule(attempts=3, first_s=1.0, longest_s=8.0)

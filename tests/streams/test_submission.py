@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import MessageRefused, NotFound, StorageFull
+from monitor.base.errors import MessageRefused, NotFound, StorageFull
 from streams.messages import MAX_BYTES, VideoPosted, parse
 from streams.submission import TOLD_AT_MOST, CheckedPost, Faults, Posts, check_addresses, check_lines, derived_id, ids_of_file
 

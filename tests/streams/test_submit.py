@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import BrokerRefused
-from monitor.settings import Settings, load
+from monitor.base.errors import BrokerRefused
+from monitor.base.settings import Settings, load
 from streams.admin import create_topics
 from streams.messages import VideoPosted, parse
 from streams.reading import read_topic

@@ -12,8 +12,8 @@ from typing import cast
 
 import pytest
 
-from monitor.errors import DatabaseBusy, FetchRefused, MessageRefused, NotAVideo, SosieError, UnknownVersion
-from monitor.result import Posted, ScanResult
+from monitor.base.errors import DatabaseBusy, FetchRefused, MessageRefused, NotAVideo, SosieError, UnknownVersion
+from monitor.scan.result import Posted, ScanResult
 from streams.event import Event, Place
 from streams.messages import VideoPosted
 from streams.videos import VideoHandler

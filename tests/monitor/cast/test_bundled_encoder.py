@@ -15,8 +15,9 @@ from monitor.cast.drawing import portrait, random_shot
 from monitor.cast.people import Person, person
 from monitor.cast.roster import EVERYBODY, LOOK_ALIKE, MOURNED
 from monitor.cast.shot import Shot
+from monitor.vision.detectors import load_detector
 from monitor.vision.encoder import Encoder, load_encoder
-from monitor.vision.faces import Detector, face_crop, load_detector
+from monitor.vision.faces import Detector, face_crop
 
 BUNDLED = Path(monitor.vision.__file__).parent / "bundled"
 PEOPLE, SHOTS = 60, 4

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings
-from monitor.errors import FetchRefused, MessageRefused
+from monitor.base import settings
+from monitor.base.errors import FetchRefused, MessageRefused
 from streams.admin import create_topics
 from streams.dead_letters import dead_letter
 from streams.event import Event, Place

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings, videos
-from monitor.probe import lessons
-from monitor.probe.teaching import Lesson
+from monitor.base import settings
+from monitor.decision.probe import lessons
+from monitor.decision.probe.teaching import Lesson
 from monitor.provenance.types import AI, Provenance, State
+from monitor.review import videos
+from monitor.scan.workshop import Workshop
 from monitor.vision.encoder import load_encoder
-from monitor.workshop import Workshop
+from tests.monitor.decision.probe import school
 from tests.monitor.household import sosie, trail
-from tests.monitor.probe import school
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings, videos
-from monitor.errors import NotAVideo
-from monitor.workshop import Workshop
+from monitor.base import settings
+from monitor.base.errors import NotAVideo
+from monitor.review import videos
+from monitor.scan.workshop import Workshop
 from streams.admin import create_topics
 from streams.dead_letters import dead_letter
 from streams.event import Event, Place

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.settings import Settings
+from monitor.base.settings import Settings
 from tests.monitor.household import finished, script, sosie
 
 

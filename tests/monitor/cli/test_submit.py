@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from monitor import settings
+from monitor.base import settings
 from streams.admin import create_topics
 from streams.messages import VideoPosted, parse
 from streams.reading import read_topic

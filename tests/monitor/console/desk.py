@@ -14,17 +14,16 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from monitor import videos
+from monitor.base.database import Store
+from monitor.base.settings import Settings, load
 from monitor.console.app import create_app
 from monitor.console.auth import SESSION_COOKIE
 from monitor.provenance.types import AI, Provenance, State
 from monitor.registry import likenesses, references
 from monitor.registry.likenesses import Likeness
-from monitor.review import accounts, cases
+from monitor.review import accounts, cases, videos
 from monitor.review.accounts import Role
 from monitor.review.cases import Moment
-from monitor.settings import Settings, load
-from monitor.store import Store
 
 PASSWORD = "a long enough password"
 ORIGIN = "http://localhost"

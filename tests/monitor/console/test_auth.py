@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.base.errors import ConfigError
 from monitor.console.auth import SECRET_FILE, Sessions, load_secret
-from monitor.errors import ConfigError
 from tests.monitor.console.desk import Clock
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import uvicorn
 
+from monitor.base.settings import Settings
 from monitor.console.app import create_app
 from monitor.provenance.history import Ingredient, Manifest
 from monitor.provenance.types import AI, Provenance, State
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from monitor.review.cases import Moment
-from monitor.settings import Settings
 from tests.monitor.console.desk import PASSWORD, Desk, picture
 from tests.monitor.provenance.stores import hostile
 

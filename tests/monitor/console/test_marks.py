@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from monitor import videos
-from monitor.review import cases
+from monitor.review import cases, videos
 from monitor.vision.watermark import Sighting
 from tests.monitor.console.desk import Desk
 

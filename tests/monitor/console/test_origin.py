@@ -8,11 +8,10 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
-from monitor import videos
 from monitor.console.origin import OPEN_ITEMS
 from monitor.provenance.history import Action, History, Ingredient, Manifest
 from monitor.provenance.types import AI, Provenance, State
-from monitor.review import cases
+from monitor.review import cases, videos
 from tests.monitor.console.desk import Desk
 from tests.monitor.provenance.stores import hostile
 

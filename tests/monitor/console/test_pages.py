@@ -10,9 +10,8 @@ from datetime import date
 import pytest
 from fastapi.testclient import TestClient
 
-from monitor import videos
 from monitor.registry import likenesses
-from monitor.review import cases
+from monitor.review import cases, videos
 from monitor.review.cases import Moment
 from tests.monitor.console.desk import Desk, csrf_of, picture
 

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from monitor import audit
+from monitor.base import audit
 from monitor.console.auth import SESSION_COOKIE
-from monitor.console.signin import Throttle, local_path
+from monitor.console.signin import local_path
+from monitor.console.throttle import Throttle
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from tests.monitor.console.desk import PASSWORD, Clock, Desk, csrf_of, sign_in

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.decision.evidence import Facts, SignalCode, signals
+from monitor.base.errors import PolicyError
+from monitor.decision.facts import Facts, SignalCode, signals
 from monitor.decision.policy import Policy, assess, assess_nobody, default_policy, load_policy, parse
-from monitor.errors import PolicyError
 
 POLICY_FILE = Path(__file__).parents[3] / "monitor" / "decision" / "policy.yaml"
 LIVING = Facts(

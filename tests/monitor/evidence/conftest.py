@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings
+from monitor.base import settings
 from monitor.evidence.signing import make_own_authority
-from monitor.result import Posted
-from monitor.workshop import Workshop
+from monitor.scan.result import Posted
+from monitor.scan.workshop import Workshop
 from tests.monitor.household import Household
 
 

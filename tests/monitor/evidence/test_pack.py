@@ -20,16 +20,16 @@ import pytest
 from PIL import Image
 from sqlalchemy import update
 
-from monitor import settings
-from monitor.errors import ConfigError, RequestRefused
+from monitor.base import settings
+from monitor.base.errors import ConfigError, RequestRefused
 from monitor.evidence.manifest import MANIFEST, SIGNATURE, Audience, Manifest
 from monitor.evidence.pack import Packer
 from monitor.evidence.signing import Signer
 from monitor.registry.references import Reference
 from monitor.review import cases, queue, verdicts
-from monitor.videos import Post
+from monitor.review.videos import Post
+from monitor.scan.workshop import Workshop
 from monitor.vision.frames import stills
-from monitor.workshop import Workshop
 from tests.monitor.evidence.conftest import Scanned
 from tests.monitor.household import ATHLETE, SINGER, sosie
 

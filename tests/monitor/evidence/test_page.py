@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from monitor import settings
+from monitor.base import settings
 from monitor.evidence.manifest import MANIFEST, Manifest
-from monitor.videos import Post
-from monitor.workshop import Workshop
+from monitor.review.videos import Post
+from monitor.scan.workshop import Workshop
 from tests.monitor.evidence.conftest import Scanned
 from tests.monitor.household import SINGER, sosie
 

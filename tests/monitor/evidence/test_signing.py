@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.base.errors import ConfigError, RequestRefused
 from monitor.cast.credentials import Studio
-from monitor.errors import ConfigError, RequestRefused
 from monitor.evidence import cms
 from monitor.evidence.signing import Signer, make_own_authority
 from tests.monitor.household import sosie

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings
+from monitor.base import settings
 from monitor.evidence import archive
 from monitor.evidence.manifest import MANIFEST, SIGNATURE, Audience, Manifest
 from monitor.evidence.pack import Packer
 from monitor.evidence.signing import Signer, make_own_authority
 from monitor.evidence.verify import Verification, examine
 from monitor.provenance.trust import TrustLists
-from monitor.workshop import Workshop
+from monitor.scan.workshop import Workshop
 from tests.monitor.evidence.conftest import Scanned
 from tests.monitor.household import Household, sosie
 

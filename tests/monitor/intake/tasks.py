@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import TooLarge
+from monitor.base.errors import TooLarge
 
 MIB = 1024**2
 

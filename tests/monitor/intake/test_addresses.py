@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from monitor.errors import BlockedAddress, FetchFailed
+from monitor.base.errors import BlockedAddress, FetchFailed
 from monitor.intake.addresses import refusal, resolve, vet
 
 PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2620:4f:8000::1", "64:ff9b::1.1.1.1"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import BlockedAddress, FetchFailed, FetchRefused, NotFound, SosieError, StorageFull, TooLarge
+from monitor.base.errors import BlockedAddress, FetchFailed, FetchRefused, NotFound, SosieError, StorageFull, TooLarge
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from tests.monitor.intake.servers import CLIP, OK, FileServer, drip, file_server, raw_server, self_signed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import FetchRefused
+from monitor.base.errors import FetchRefused
 from monitor.intake.local import allowed_source
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from monitor.errors import DecoderDied, DecoderTimeout, SandboxUnavailable, SosieError, TooLarge, UnreadableMedia
+from monitor.base.errors import DecoderDied, DecoderTimeout, SandboxUnavailable, SosieError, TooLarge, UnreadableMedia
 from monitor.intake import sandbox as sandbox_module
 from monitor.intake.sandbox import Sandbox
 from tests.monitor.intake import tasks

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from monitor.errors import NotAVideo, NotFound
+from monitor.base.errors import NotAVideo, NotFound
 from monitor.intake.sniff import HEAD_BYTES, Kind, Sniffed, require_video, sniff, sniff_bytes
 
 VIDEOS = [

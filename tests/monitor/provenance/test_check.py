@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from c2pa import Builder, C2paError, Context, Reader
 
+from monitor.base.errors import NotFound
 from monitor.cast.credentials import CAPTURED, COMPOSITE, GENERATED, PARTLY_GENERATED, Studio, tamper
-from monitor.errors import NotFound
 from monitor.provenance.check import check
 from monitor.provenance.metadata import RULES
 from monitor.provenance.trust import TrustLists

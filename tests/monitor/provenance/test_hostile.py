@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.base.errors import DecoderTimeout
+from monitor.base.settings import Settings
 from monitor.cast.credentials import GENERATED, Studio
-from monitor.errors import DecoderTimeout
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance import xmp
 from monitor.provenance.boxes import manifest_store
@@ -21,7 +22,6 @@ from monitor.provenance.metadata import RULES
 from monitor.provenance.sentences import sentences
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import AI, Provenance, State
-from monitor.settings import Settings
 from tests.monitor.provenance.hostile import (
     MIB,
     brotli_bomb,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import ConfigError
+from monitor.base.errors import ConfigError
 from monitor.provenance.check import check, manifest_store, recheck
 from monitor.provenance.history import History
 from monitor.provenance.sentences import sentences

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from monitor.base.errors import ConfigError
 from monitor.cast.credentials import Studio
-from monitor.errors import ConfigError
 from monitor.provenance.trust import TrustLists
 from tests.monitor.provenance.making import trusting
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from monitor.base.errors import ConfigError
 from monitor.cast.credentials import Studio
-from monitor.errors import ConfigError
 from monitor.provenance.trust import SPECIFIED_EKUS, Purpose, TrustLists
 from monitor.provenance.trust_files import Kind, TrustFile, bundle, named, recognise
 

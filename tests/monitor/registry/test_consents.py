@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import NotFound, RequestRefused
 from monitor.registry.consents import Consent, covering, grant, list_consents, revoke
 from monitor.registry.likenesses import add_likeness
 from monitor.registry.scope import Coverage, Use
-from monitor.store import Store
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = START + timedelta(days=30)

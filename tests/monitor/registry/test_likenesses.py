@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from indexes.space import Space
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import NotFound, RequestRefused
 from monitor.registry import consents, references
 from monitor.registry.likenesses import Likeness, add_likeness, get_likeness, list_likenesses, names, remove_likeness
 from monitor.registry.scope import Use
-from monitor.store import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SPACE = Space("m", "w", "p", 2)

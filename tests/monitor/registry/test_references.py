@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from indexes.space import Space
-from monitor.errors import DatabaseError, NotFound
+from monitor.base.database import Store
+from monitor.base.errors import DatabaseError, NotFound
 from monitor.registry.likenesses import add_likeness
 from monitor.registry.references import (
     Reference,
@@ -22,7 +23,6 @@ from monitor.registry.references import (
     references,
     vectors,
 )
-from monitor.store import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SPACE = Space("model", "weights", "crop", 8)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from monitor import videos
+from monitor.base.database import Store
+from monitor.review import videos
 from monitor.review.cases import Case, Moment, open_or_join
-from monitor.store import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOMENT = Moment(time_s=1.25, score=0.75, reference_id="r1", still="stills/1.jpg")

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from monitor import audit
-from monitor.errors import NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import NotFound, RequestRefused
 from monitor.review.accounts import Account, Role, create_account, disable_account, ensure_admin, get_account, set_password, verify_password
-from monitor.store import Store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PASSWORD = "correct horse battery"

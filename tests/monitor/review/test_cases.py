@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from monitor import audit
-from monitor.errors import NotFound
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import NotFound
 from monitor.review.cases import CaseState, get_case, posts
 from monitor.review.queue import claim, counts, page
 from monitor.review.verdicts import Verdict, decide
-from monitor.store import Store
 from tests.monitor.review.helpers import MOMENT, NOW, scan, together
 
 LATER = NOW + timedelta(hours=1)
@@ -90,7 +90,7 @@ def test_threads_at_once_make_one_case_with_every_post(store: Store) -> None:
 
 SCAN = """
 import sys
-from monitor.store import Store
+from monitor.base.database import Store
 from tests.monitor.review.helpers import scan
 store = Store(sys.argv[1], busy_timeout_s=60)
 print("ready", flush=True)

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from monitor import videos
-from monitor.review import cases, outbox, queue, relay_lease, verdicts
+from monitor.base.database import Store
+from monitor.review import cases, outbox, queue, relay_lease, verdicts, videos
 from monitor.review.outbox import CaseEvent
-from monitor.store import Store
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 VIDEO = "ab" * 32

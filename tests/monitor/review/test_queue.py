@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from monitor import audit
-from monitor.errors import LeaseHeld, LeaseLost, NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import LeaseHeld, LeaseLost, NotFound, RequestRefused
 from monitor.review.cases import CaseState, get_case
 from monitor.review.queue import Counts, Lease, claim, claim_next, counts, names, oldest_open, overdue, page, release, renew
 from monitor.review.verdicts import Verdict, decide
-from monitor.store import Store
 from tests.monitor.review.helpers import NOW, scan, together
 
 LEASE_S = 60.0

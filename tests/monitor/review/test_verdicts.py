@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from monitor import audit
-from monitor.errors import LeaseLost, NotFound, RequestRefused
+from monitor.base import audit
+from monitor.base.database import Store
+from monitor.base.errors import LeaseLost, NotFound, RequestRefused
 from monitor.review.cases import CaseState, get_case
 from monitor.review.queue import Lease, claim
 from monitor.review.verdicts import GivenVerdict, Verdict, decide, held_recorded, reopen, verdicts
-from monitor.store import Store
 from tests.monitor.review.helpers import NOW, scan, together
 
 LEASE_S = 60.0

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from monitor.errors import NotAVideo, NotFound, SosieError, UnreadableMedia
+from monitor.base.errors import NotAVideo, NotFound, SosieError, UnreadableMedia
 from monitor.intake.sandbox import Sandbox
 from monitor.vision.frames import SampleOptions, probe, sample, stills
 from tests.monitor.vision.footage import X264, film, numbered, write

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision import recipes
 from monitor.vision.encoder import Encoder, load_encoder
 from monitor.vision.preprocessing import Preprocessing

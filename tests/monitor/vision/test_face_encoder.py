@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.errors import ModelError
+from monitor.base.errors import ModelError
 from monitor.vision.alignment import TEMPLATE, align, similarity
+from monitor.vision.detectors import load_detector
 from monitor.vision.face_encoder import load_face_encoder
-from monitor.vision.faces import Face, load_detector
+from monitor.vision.faces import Face
 from monitor.vision.pictures import decode_picture
 from tests.monitor.vision.onnx_file import write_mean_encoder
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitor.base.errors import ModelError
 from monitor.cast.drawing import face_box, portrait
 from monitor.cast.people import person
 from monitor.cast.shot import Shot
-from monitor.errors import ModelError
-from monitor.vision.faces import Detector, Face, face_crop, load_detector
+from monitor.vision.detectors import load_detector
+from monitor.vision.faces import Detector, Face, face_crop
 
 Picture = NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor import settings
-from monitor.errors import ConfigError, ModelError
+from monitor.base import settings
+from monitor.base.errors import ConfigError, ModelError
 from monitor.vision import models, recipes
 from monitor.vision.recipes import Source
 from tests.monitor.vision.encoders import write_encoder

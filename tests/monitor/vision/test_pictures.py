@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monitor.errors import NotFound, SosieError, TooLarge, UnreadableMedia
+from monitor.base.errors import NotFound, SosieError, TooLarge, UnreadableMedia
 from monitor.vision.pictures import decode_picture, jpeg_bytes
 from tests.monitor.vision.footage import X264, film
 

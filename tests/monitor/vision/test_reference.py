@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitor.base.errors import ReferenceRefused
 from monitor.cast.drawing import portrait
 from monitor.cast.people import person
 from monitor.cast.shot import Shot, random_shot
-from monitor.errors import ReferenceRefused
-from monitor.vision.faces import Detector, load_detector
+from monitor.vision.detectors import load_detector
+from monitor.vision.faces import Detector
 from monitor.vision.pictures import decode_picture
 from monitor.vision.reference import examine
 

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from monitor.errors import NotAVideo, NotFound, TooLarge, UnreadableMedia
+from monitor.base.errors import NotAVideo, NotFound, TooLarge, UnreadableMedia
 from monitor.vision.frames import Chunk, Frame, SampleOptions, sample
 from monitor.vision.sampling import differ, fills, grey_thumbnail, thin
 from tests.monitor.vision.footage import X264, film, number_in, numbered, write

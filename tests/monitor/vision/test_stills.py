@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.errors import NotAVideo, UnreadableMedia
+from monitor.base.errors import NotAVideo, UnreadableMedia
 from monitor.vision.frames import SampleOptions, sample, stills
 from tests.monitor.vision.footage import X264, film, number_in, write
 from tests.monitor.vision.test_sampling import KINDS, sampled

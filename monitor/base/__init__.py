@@ -1,0 +1,1 @@
+"""What every room stands on: database, settings, errors, files, metrics. Knows no video and no person."""

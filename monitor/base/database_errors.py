@@ -1,0 +1,64 @@
+"""What a driver says, as one of Sosie's three database errors. The text never carries values, statements or passwords."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from monitor.base.errors import DatabaseBusy, DatabaseError, SosieError, StorageFull
+
+FREE_SPACE = "Free some space and try again; what was stored before is untouched"
+
+_SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+# WAL's shared memory is extended by writing; without space that is an I/O error of its own.
+_SQLITE_FULL_EXTENDED = {sqlite3.SQLITE_IOERR_SHMSIZE}
+
+# https://www.postgresql.org/docs/15/errcodes-appendix.html: classes, then single codes
+_POSTGRES_BUSY_CLASSES = ("08", "40", "53", "57")
+_POSTGRES_BUSY = {"55P03", "25P03"}  # lock_not_available, idle_in_transaction_session_timeout
+_POSTGRES_FULL = {"53100"}
+# libpq gives no SQLSTATE for a refused connection; these reasons will not go away by waiting.
+_POSTGRES_REFUSALS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+
+
+def named(error: DBAPIError | PoolTimeout, name: str) -> SosieError:
+    """The error to raise for `error`, met while working with the database called `name`."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseBusy(name, "all connections are in use", "Try again; if it stays, run fewer workers per process")
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite(error.orig, name)
+    return _postgresql(error.orig, name)
+
+
+def _sqlite(error: sqlite3.Error, name: str) -> SosieError:
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
+    if code in _SQLITE_BUSY:
+        return DatabaseBusy(
+            name, "another process has locked it", "Try again; if it stays, look for a process that holds it open (`fuser FILE`)"
+        )
+    if code == sqlite3.SQLITE_FULL or extended in _SQLITE_FULL_EXTENDED:
+        return StorageFull(name, "the disk is full", FREE_SPACE)
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return DatabaseError(
+            name, f"is not a usable SQLite database ({error})", "Restore it from a backup, or move it away to start afresh"
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return DatabaseError(name, f"cannot be written ({error})", "Check its permissions and those of its folder")
+    return DatabaseError(name, f"refused: {error}", "If Sosie was just updated, restart it; otherwise please report this")
+
+
+def _postgresql(error: BaseException | None, name: str) -> SosieError:
+    state = getattr(error, "sqlstate", None)
+    said = (str(error).strip().splitlines() or ["no reason given"])[0]
+    if state in _POSTGRES_FULL:
+        return StorageFull(name, "the server's disk is full", FREE_SPACE)
+    if state is None and any(reason in said for reason in _POSTGRES_REFUSALS):
+        return DatabaseError(name, said, "Check user, password and database name in SOSIE_DATABASE_URL")
+    if state is None or state in _POSTGRES_BUSY or state.startswith(_POSTGRES_BUSY_CLASSES):
+        return DatabaseBusy(
+            name, said, "Try again; if it stays, check that PostgreSQL runs, is reachable and is not held by a long transaction"
+        )
+    return DatabaseError(name, f"refused: {said} (SQLSTATE {state})", "If Sosie was just updated, restart it; otherwise please report this")

@@ -1,0 +1,67 @@
+"""Files under SOSIE_HOME, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from indexes import lock
+from monitor.base.errors import StorageFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn a full disk into `StorageFull` that names the place; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFull(
+            place, "no space is left on the disk; nothing stored before was changed", "Free some space and try again"
+        ) from error
+
+
+def write_atomically(file: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `file` by `data` durably: a crash leaves the old content or the new, never a part. Raises `StorageFull`."""
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name[:40]}-", dir=file.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Make the folder if there is none, and be the only one in it, of all processes that ask. Raises `StorageFull`."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with lock.exclusive(folder):
+        yield
+
+
+def make_once(file: Path, data: bytes) -> bytes:
+    """The content of `file`, which is `data` if nobody was first; processes that start at once agree on one. Mode 0600."""
+    if not file.exists():
+        draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+        write_atomically(draft, data)
+        with contextlib.suppress(FileExistsError):  # another process was first: its content counts
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_bytes()

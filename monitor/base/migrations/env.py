@@ -1,0 +1,10 @@
+"""Run by Alembic, always on the connection that `monitor.base.schema` opened and inside its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, render_as_batch=connection.dialect.name == "sqlite")
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,189 @@
+"""Policies as they are kept: each version whole, who proposed it, who let it act, and which act now.
+
+A policy is proposed by one person. It acts once it is activated: by a second person, where it changes more than words. Beside it
+any number of *shadow* policies assess every video without acting. What acts is read from the database before each scan, so an
+activation takes effect in the next scan of every process; without any, the file of SOSIE_POLICY or the shipped policy acts.
+
+Texts are kept as they were written, comments included, and never altered. All acts are audited.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+
+from sqlalchemy import Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from monitor.base import audit
+from monitor.base.database import Base, Store, insert_if_absent, locked
+from monitor.base.errors import NotFound, PolicyError, PolicyUnreadable, RequestRefused
+from monitor.decision.policy import Policy, parse
+from monitor.decision.policy_diff import moves_a_threshold
+
+_log = logging.getLogger(__name__)
+
+
+class Standing(StrEnum):
+    """What a stored policy does."""
+
+    PROPOSED = "proposed"
+    SHADOW = "shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class StoredPolicy(Base):
+    """One version. `id` is what assessments name: its word and the digest of its text."""
+
+    __tablename__ = "policies"
+    __table_args__ = (Index(None, "standing"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    note: Mapped[str | None]
+    standing: Mapped[str]
+    proposed_by: Mapped[str]
+    proposed_at: Mapped[datetime]
+    activated_by: Mapped[str | None]
+    activated_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What one scan goes by, from its start to its end."""
+
+    active: Policy
+    shadows: tuple[Policy, ...] = ()
+
+
+def propose(session: Session, text: str, *, name: str, note: str | None, actor: str, now: datetime) -> StoredPolicy:
+    """Keep a policy. The same text again is the same policy, and stays as it is. Raises `PolicyError` naming the line in `name`."""
+    policy = parse(text, name)
+    values = {"text": text, "note": note, "standing": Standing.PROPOSED, "proposed_by": actor, "proposed_at": now}
+    if insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None):
+        _audit(session, policy.id, "policy.proposed", actor=actor, now=now, note=note)
+    return get(session, policy.id)
+
+
+def activate(session: Session, policy_id: str, *, instead_of: Policy, actor: str, now: datetime) -> StoredPolicy:
+    """Let a policy act, in place of the one that does (`instead_of`, for when none is stored). Again: nothing changes.
+
+    Raises `NotFound`, and `RequestRefused` where the one who proposed it activates a change of more than words.
+    """
+    rows = {row.id: row for row in locked(session, select(StoredPolicy).order_by(StoredPolicy.id))}  # all: two at once must not both act
+    chosen = _found(rows, policy_id)
+    acting = next((row for row in rows.values() if row.standing == Standing.ACTIVE), None)
+    if acting is chosen:
+        return chosen
+    before = instead_of if acting is None else _parsed(acting.text, acting.id)
+    if moves_a_threshold(before, _parsed(chosen.text, chosen.id)) and actor == chosen.proposed_by:
+        raise RequestRefused(
+            f"Policy {chosen.id}",
+            f"changes what is flagged or where cases go, and {actor} proposed it",
+            "Have a second person read `sosie policy diff` and activate it",
+        )
+    if acting is not None:
+        acting.standing = Standing.RETIRED
+    chosen.standing, chosen.activated_by, chosen.activated_at = Standing.ACTIVE, actor, now
+    _audit(session, chosen.id, "policy.activated", actor=actor, now=now, instead_of=before.id)
+    session.flush()
+    return chosen
+
+
+def set_shadow(session: Session, policy_id: str, shadow: bool, *, actor: str, now: datetime) -> StoredPolicy:
+    """Have a policy assess every video without acting, or no longer. Raises `NotFound`; `RequestRefused` for the one that acts."""
+    row = _found({row.id: row for row in locked(session, select(StoredPolicy).order_by(StoredPolicy.id))}, policy_id)
+    if row.standing == Standing.ACTIVE:
+        raise RequestRefused(f"Policy {row.id}", "is the one that acts", "Activate another first")
+    wanted = Standing.SHADOW if shadow else Standing.PROPOSED
+    if row.standing != wanted and (shadow or row.standing == Standing.SHADOW):
+        row.standing = wanted
+        _audit(session, row.id, "policy.shadowed" if shadow else "policy.unshadowed", actor=actor, now=now)
+    session.flush()
+    return row
+
+
+def get(session: Session, policy_id: str) -> StoredPolicy:
+    """By its id or an unambiguous beginning of it. Raises `NotFound`."""
+    return _found({row.id: row for row in session.scalars(select(StoredPolicy))}, policy_id)
+
+
+def read(row: StoredPolicy) -> Policy:
+    """The policy of a row. Raises `PolicyUnreadable`."""
+    return _parsed(row.text, row.id)
+
+
+def list_policies(session: Session) -> list[StoredPolicy]:
+    """All, the newest first."""
+    return list(session.scalars(select(StoredPolicy).order_by(StoredPolicy.proposed_at.desc(), StoredPolicy.id)))
+
+
+class Policies:
+    """What acts now. Thread-safe; asks the database each time, parses each text once."""
+
+    def __init__(self, store: Store, unstored: Policy) -> None:
+        self._store = store
+        self._unstored = unstored
+
+    def current(self) -> InForce:
+        """The policy that acts and its shadows; a shadow this release cannot read is left out, with a warning.
+
+        Raises `PolicyUnreadable` for the one that acts, and what reading the database raises.
+        """
+        acts = (Standing.ACTIVE, Standing.SHADOW)
+        with self._store.session(read_only=True) as session:
+            query = select(StoredPolicy.id, StoredPolicy.text, StoredPolicy.standing).where(StoredPolicy.standing.in_(acts))
+            rows = session.execute(query.order_by(StoredPolicy.id)).all()
+        active = next((_parsed(text, policy_id) for policy_id, text, standing in rows if standing == Standing.ACTIVE), self._unstored)
+        shadows = []
+        for policy_id, text, standing in rows:
+            if standing == Standing.SHADOW:
+                try:
+                    shadows.append(_parsed(text, policy_id))
+                except PolicyUnreadable as error:
+                    _log.warning("%s", error)
+        return InForce(active, tuple(shadows))
+
+    def at(self, policy_id: str) -> Policy | None:
+        """The policy that assessments name so; None: it is not kept here."""
+        if policy_id == self._unstored.id:
+            return self._unstored
+        with self._store.session(read_only=True) as session:
+            row = session.get(StoredPolicy, policy_id)
+            return None if row is None else _parsed(row.text, row.id)
+
+
+def keep(session: Session, policy: Policy, *, now: datetime) -> None:
+    """Keep a policy that an assessment names: a file may be edited, an assessment stays. What is kept is left as it is."""
+    if session.get(StoredPolicy, policy.id) is None:
+        values = {"text": policy.text, "note": "read from a file", "standing": Standing.RETIRED, "proposed_by": "file", "proposed_at": now}
+        insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, policy_id: str) -> Policy:
+    try:
+        return parse(text, f"policy {policy_id}", of_before=True)
+    except PolicyError as error:
+        raise PolicyUnreadable(
+            error.thing, f"this release cannot read it: {error.reason}", "Run one release everywhere, or activate a policy of this one"
+        ) from error
+
+
+def _found(rows: dict[str, StoredPolicy], policy_id: str) -> StoredPolicy:
+    matching: Sequence[StoredPolicy] = [row for row in rows.values() if policy_id and row.id.startswith(policy_id)]
+    if policy_id in rows:
+        return rows[policy_id]
+    if len(matching) != 1:
+        reason = "is not stored" if not matching else f"could be {' or '.join(sorted(row.id for row in matching))}"
+        raise NotFound(f"Policy {policy_id}", reason, "`sosie policy list` shows all")
+    return matching[0]
+
+
+def _audit(session: Session, policy_id: str, action: str, *, actor: str, now: datetime, **detail: str | None) -> None:
+    audit.record(session, now=now, actor=actor, action=action, subject_type="policy", subject_id=policy_id, detail=detail)

@@ -1,0 +1,139 @@
+"""Verdicts on stored videos, brought to the trust lists of today.
+
+For each video in which somebody was found, its manifest store is judged again (`monitor.provenance.check.recheck`), and, where that
+changes the verdict, its assessments are weighed again, each under the policy it was made by: lists changed, policies did not. One
+transaction for each video; repeating changes nothing, and an interruption is made good by running it again. A case that is opened by it
+has no stills: the video is not fetched.
+
+Of a video in which nobody was found no manifest is kept; its verdict names the lists it was judged by, and the next scan judges it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from c2pa import C2paError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from monitor.base.database import Store, locked
+from monitor.base.errors import PermanentError
+from monitor.decision.facts import Facts
+from monitor.decision.policies import Policies
+from monitor.decision.policy import assess
+from monitor.intake.sandbox import Sandbox
+from monitor.provenance.check import recheck
+from monitor.provenance.trust import TrustLists
+from monitor.provenance.types import Provenance
+from monitor.registry import likenesses
+from monitor.review import cases
+from monitor.review.videos import Assessment, ManifestStore, Video
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluated:
+    """How many videos were judged again, how many verdicts and flags changed, and how many could not be judged (`unread`).
+
+    `of_other_lists` is how many videos keep the verdict of other lists, because no manifest of theirs is kept.
+    """
+
+    judged: int = 0
+    states_changed: int = 0
+    flags_gained: int = 0
+    flags_lost: int = 0
+    unread: int = 0
+    of_other_lists: int = 0
+
+
+def reevaluate(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists) -> Reevaluated:
+    """Judge what was judged by other lists. Raises what the database and the sandbox raise for the world's faults."""
+    done = Reevaluated()
+    for sha256 in _videos(store):
+        done = _one(store, sandbox, policies, trust, sha256, done)
+    with store.session(read_only=True) as session:
+        kept = select(ManifestStore.video_sha256)
+        versions = session.scalars(select(Video.provenance).where(Video.sha256.not_in(kept)))
+        return replace(done, of_other_lists=sum(_judged_by_others(value, trust) for value in versions))
+
+
+def _videos(store: Store) -> Iterator[str]:
+    with store.session(read_only=True) as session:
+        return iter(session.scalars(select(ManifestStore.video_sha256).order_by(ManifestStore.video_sha256)).all())
+
+
+def _judged_by_others(value: dict[str, Any], trust: TrustLists) -> bool:
+    return bool(value.get("manifests")) and value.get("trust_version") != trust.version
+
+
+def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, sha256: str, done: Reevaluated) -> Reevaluated:
+    with store.session(read_only=True) as session:
+        value, content = session.get_one(Video, sha256).provenance, session.get_one(ManifestStore, sha256).content
+    if value.get("trust_version") == trust.version:
+        return done
+    try:
+        before = Provenance.from_json(value)
+        after = sandbox.run(recheck, content, before, trust, source=f"the manifests of video {sha256[:12]}")
+    except (PermanentError, C2paError, KeyError, TypeError, ValueError):
+        return replace(done, unread=done.unread + 1)
+    with store.session() as session:
+        video = locked(session, select(Video).filter_by(sha256=sha256)).one()
+        if video.provenance != value:  # scanned meanwhile, by these lists or by others: the next run looks at it
+            return done
+        video.provenance = after.to_json()
+        gained, lost = _weigh_again(session, video, after, policies)
+    return replace(
+        done,
+        judged=done.judged + 1,
+        states_changed=done.states_changed + (before.state is not after.state),
+        flags_gained=done.flags_gained + gained,
+        flags_lost=done.flags_lost + lost,
+    )
+
+
+def _weigh_again(session: Session, video: Video, told: Provenance, policies: Policies) -> tuple[int, int]:
+    """Its assessments whose facts change. A consent given to a certificate is not looked up again: it does not hang on a list."""
+    gained = lost = 0
+    now = datetime.now(UTC)
+    rows = session.scalars(
+        select(Assessment).where(Assessment.video_sha256 == video.sha256).order_by(Assessment.likeness_id, Assessment.id)
+    )
+    for row in rows.all():
+        if row.facts is None:
+            continue
+        name = likenesses.names(session, {row.likeness_id}).get(row.likeness_id)
+        if name is None:
+            continue
+        kept = Facts.from_json(row.facts, name=name)
+        facts = replace(kept, state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list)
+        row.trust_version = told.trust_version
+        policy = policies.at(row.policy_version)
+        if facts == kept or policy is None:
+            continue
+        again = assess(facts, policy)
+        gained, lost = gained + (again.flagged and not row.flagged), lost + (row.flagged and not again.flagged)
+        row.facts, row.created_at = facts.to_json(), now
+        row.risk, row.flagged, row.reasons = again.risk, again.flagged, [asdict(reason) for reason in again.reasons]
+        if again.flagged:
+            case = session.scalars(select(cases.Case).filter_by(likeness_id=row.likeness_id, video_sha256=video.sha256)).one_or_none()
+            route = policy.route(facts)
+            cases.open_or_join(
+                session,
+                likeness_id=row.likeness_id,
+                video_sha256=video.sha256,
+                post_id=row.post_id,
+                risk=again.risk,
+                reasons=row.reasons,
+                moments=case.moments if case else (),
+                versions=(case.versions if case else {"index": row.index_version, "model": row.model_version})
+                | {"policy": policy.id, "trust": told.trust_version},
+                now=now,
+                queue=route.queue,
+                priority=route.priority,
+                due_at=now + timedelta(hours=route.sla_hours),
+                actor="trust lists",
+            )
+    session.flush()
+    return gained, lost
