@@ -1,4 +1,4 @@
-"""What `scan` does with a video until it knows who is in it: `fingerprint.take`, then `match`, with a clock on the stages.
+"""What `scan` does with a video until it knows who is in it: `Fingerprinter.take`, then `match`, with a clock on the stages.
 
 `python -m bench.ours FOLDER PRECISION` prints one `Run` per video. The decoding worker's time counts where it was spent.
 Left out: hashing the file, the decision, stills of what is flagged, the database.
@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +23,11 @@ from indexes.likeness import LikenessIndex
 from monitor.base import settings
 from monitor.base.metrics import Metrics
 from monitor.decision.policy import default_policy
+from monitor.intake.fetch import Fetched
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance.trust import TrustLists
 from monitor.registry.cohort import CLIP_PRIOR
-from monitor.scan import fingerprint
+from monitor.scan.fingerprinter import Decoding, Fingerprinter
 from monitor.scan.matching import Voice, match
 from monitor.vision.detectors import load_detector
 from monitor.vision.encoder import Precision, load_encoder
@@ -55,18 +55,9 @@ class Ours:
 
     def scan(self, video: str, path: Path) -> Run:
         clock = StageClock()
-        taken = fingerprint.take(
-            path,
-            sha256="0" * 64,
-            size_bytes=path.stat().st_size,
-            source=str(path),
-            sandbox=self._sandbox,
-            models=replace(self._models, clock=clock),
-            looking=Lock(),
-            trust=self._trust,
-            options=self._sampling,
-            metrics=_ClockedMetrics(clock),
-        )
+        decoding = Decoding(self._sandbox, self._sampling, _ClockedMetrics(clock))
+        fetched = Fetched(str(path), path, "0" * 64, path.stat().st_size)
+        taken = Fingerprinter(decoding, replace(self._models, clock=clock)).take(fetched, self._trust)
         with clock.stage(SEARCH):
             match(taken, self._voices, self._rule)
         seconds = dict(clock.seconds)

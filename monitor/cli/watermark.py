@@ -15,7 +15,6 @@ from monitor.base.errors import RequestRefused
 from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
 from monitor.intake.sniff import require_video
-from monitor.scan import fingerprint
 from monitor.scan.result import clock_text
 from monitor.scan.workshop import Workshop
 from monitor.vision.watermark import Sighting
@@ -76,9 +75,7 @@ def look(
         if not templates:
             raise RequestRefused(video, "there is no mark to look for", "Add one with `sosie watermark add NAME TEMPLATE.png`")
         require_video(video, str(video))
-        sightings = fingerprint.look_for_marks(
-            video, templates, source=str(video), sandbox=workshop.sandbox, options=workshop.sampling, metrics=workshop.metrics
-        )
+        sightings = workshop.decoding.look_for_marks(video, str(video), templates)
     for sighting in sightings:
         if json:
             print_json(sighting.to_json())

@@ -75,7 +75,7 @@ class Assessment(Base):
     flagged: Mapped[bool]
     reasons: Mapped[list[dict[str, Any]]]
     matches: Mapped[list[dict[str, Any]]]
-    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # `decision.evidence.Facts`, so that
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # `decision.facts.Facts`, so that
     # another policy can be tried on them; None where nobody was found, and of release 0.1
     policy_version: Mapped[str]
     index_version: Mapped[str]

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from indexes.likeness import LikenessIndex
-from monitor.decision.policy import FOUND, MatchRule
+from monitor.decision.policy import FOUND, MatchRule, Policy
 from monitor.scan.fingerprint import Fingerprint
+from monitor.vision.networks import Models
+from monitor.vision.recipes import BUNDLED_NAME
 from monitor.vision.spans import Span, spans
 
 
@@ -25,6 +27,14 @@ class Voice:
 
     index: LikenessIndex
     weight: float
+
+
+def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:
+    """What each space weighs. Beside a face encoder CLIP is a second opinion; the bundled encoder knows only drawings, so it has none."""
+    if len(indexes) == 1:
+        return (Voice(indexes[0], 1.0),)
+    second = 0.0 if models.encoder.space.model == BUNDLED_NAME else policy.matching.clip_weight
+    return tuple(voice for voice in (Voice(indexes[0], second), Voice(indexes[1], 1.0)) if voice.weight)
 
 
 @dataclass(frozen=True, slots=True)

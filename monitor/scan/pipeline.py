@@ -11,60 +11,43 @@ What a caller may rely on:
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from indexes.likeness import LikenessIndex
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
 from monitor.base.files import write_atomically
 from monitor.base.metrics import Metrics
 from monitor.decision import policies, shadows
-from monitor.decision.facts import Facts
-from monitor.decision.policies import InForce, Policies
-from monitor.decision.policy import Assessment, Policy, assess, assess_nobody
+from monitor.decision.policies import Policies
+from monitor.decision.policy import Assessment, Policy, assess_nobody
 from monitor.decision.probe import lessons
-from monitor.decision.probe.shelf import NO_PROBE, Probes
-from monitor.decision.probe.teaching import Probe
+from monitor.decision.probe.shelf import Probes
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from monitor.intake.sandbox import Sandbox
 from monitor.intake.sniff import require_video
 from monitor.provenance.check import manifest_store
-from monitor.provenance.confined import check_confined
-from monitor.provenance.metadata import RULES
-from monitor.provenance.trust import TrustLists
 from monitor.provenance.trust_shelf import TrustShelf
-from monitor.registry import consents, likenesses
 from monitor.registry.gallery import Gallery
-from monitor.registry.likenesses import Likeness
-from monitor.registry.scope import Use
-from monitor.review import cases, verdicts, videos
-from monitor.scan import fingerprint as fingerprints
+from monitor.review import cases, videos
+from monitor.scan.basis import Basis
+from monitor.scan.deciding import Beside, Decider
+from monitor.scan.exact_stills import with_stills
 from monitor.scan.fingerprint import Fingerprint
+from monitor.scan.fingerprinter import Decoding, Fingerprinter
 from monitor.scan.kept_fingerprints import FingerprintStore
-from monitor.scan.matching import Match, Moment, Voice, match
-from monitor.scan.result import Finding, Posted, ScanResult, Still, Versions, ranges_text
-from monitor.vision.frames import SampleOptions, stills
+from monitor.scan.matching import match, voices
+from monitor.scan.result import Finding, Posted, ScanResult, Still, Versions
+from monitor.vision.frames import SampleOptions
 from monitor.vision.marks import Watermarks
 from monitor.vision.networks import Models
-from monitor.vision.pictures import jpeg_bytes
-from monitor.vision.recipes import BUNDLED_NAME
 
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
-
-_STILLS = 6  # per likeness and video, the best moments
-_STILL_SIDE_PX = 1280
-_STILL_QUALITY = 90
-_STILL_SPACING_S = 0.5  # two stills closer than this show the same
 
 
 @dataclass(frozen=True)
@@ -84,7 +67,14 @@ class Pipeline:
     metrics: Metrics
     watermarks: Watermarks
     probes: Probes
-    _looking: threading.Lock = field(default_factory=threading.Lock)
+
+    fingerprinter: Fingerprinter = field(init=False)
+    decider: Decider = field(init=False)
+
+    def __post_init__(self) -> None:
+        decoding = Decoding(self.sandbox, self.sampling, self.metrics)
+        object.__setattr__(self, "fingerprinter", Fingerprinter(decoding, self.models))
+        object.__setattr__(self, "decider", Decider(self.store, self.models, self.metrics))
 
     def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
         """Take one post the whole way. `keep_stills` makes stills of matches that are not flagged as well, for a report.
@@ -114,31 +104,21 @@ class Pipeline:
             with self.metrics.stage("fetch"):
                 fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
-            trust = _in_force(self.trust.current)
-            fingerprint, reused = self._fingerprint(fetched, trust)
-            in_force = self.policies.current()  # once: one scan goes by one policy from its start to its end
-            policy = in_force.active
+            fingerprint, reused = self._fingerprint(fetched)
             with self.metrics.stage("match"):
-                indexes, index_version = self.gallery.current()
-                matches = match(fingerprint, voices(indexes, self.models, policy), policy.matching)
-            probe = self._probe()
-            versions = Versions(
-                policy=policy.id,
-                index=index_version,
-                model=self.models.version,
-                trust=trust.version,
-                watermarks=fingerprint.watermarks,
-                probe=NO_PROBE if probe is None else probe.version,
-            )
+                basis = self._basis()
+                matches = match(fingerprint, voices(basis.indexes, self.models, basis.policy), basis.policy.matching)
             with self.metrics.stage("decide"):
-                findings = self._decide(posted, fingerprint, matches, policy, probe)
-                beside = self._shadow(posted, fingerprint, indexes, findings, in_force, probe)
+                findings = self.decider.decide(posted, fingerprint, matches, basis.policy, basis)
+                beside = self.decider.beside(posted, fingerprint, findings, basis)
             with self.metrics.stage("stills"):
-                findings = tuple(self._with_stills(f, fetched) if f.assessment.flagged or keep_stills else f for f in findings)
-                store = self._manifest_store(fingerprint, fetched) if findings else None
+                shown = (finding.assessment.flagged or keep_stills for finding in findings)
+                findings = tuple(with_stills(f, fetched, self.sandbox) if show else f for f, show in zip(findings, shown, strict=True))
+                manifests = self._manifest_store(fingerprint, fetched) if findings else None
             with self.metrics.stage("review"):
-                findings = self._record(posted, fingerprint, findings, beside, store, policy, versions)
-        riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(policy))
+                versions = basis.versions(fingerprint)
+                findings = self._record(posted, fingerprint, findings, beside, manifests, basis.policy, versions)
+        riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(basis.policy))
         return ScanResult(
             posted=posted,
             sha256=fingerprint.sha256,
@@ -153,117 +133,27 @@ class Pipeline:
             reused=reused,
         )
 
-    def _fingerprint(self, fetched: Fetched, trust: TrustLists) -> tuple[Fingerprint, bool]:
-        watermarks = _in_force(self.watermarks.current)
-        if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
+    def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
+        """The fingerprint under the lists and marks in force, and whether a kept one served."""
+        trust, watermarks = _in_force(self.trust.current), _in_force(self.watermarks.current)
+        held = self.kept.get(fetched.sha256, self.models.id)
+        if held is None:
+            require_video(fetched.path, fetched.source)
+            made = self.fingerprinter.take(fetched, trust, watermarks)
+        else:
             self.metrics.reused.inc()
-            if (held.provenance.trust_version, held.provenance.rules) != (trust.version, RULES):
-                held = replace(held, provenance=check_confined(self.sandbox, fetched.path, trust, source=fetched.source))
-            if held.watermarks != watermarks.version:
-                held = fingerprints.with_marks(
-                    held,
-                    fetched.path,
-                    watermarks,
-                    source=fetched.source,
-                    sandbox=self.sandbox,
-                    options=self.sampling,
-                    metrics=self.metrics,
-                )
-                self.kept.put(held)
-            return held, True
-        require_video(fetched.path, fetched.source)
-        made = fingerprints.take(
-            fetched.path,
-            sha256=fetched.sha256,
-            size_bytes=fetched.size_bytes,
-            source=fetched.source,
-            sandbox=self.sandbox,
-            models=self.models,
-            looking=self._looking,
-            trust=trust,
-            options=self.sampling,
-            metrics=self.metrics,
-            watermarks=watermarks,
-        )
-        self.kept.put(made)
-        return made, False
+            made = self.fingerprinter.brought_up_to_date(held, fetched, trust, watermarks)
+        if held is None or made.watermarks != held.watermarks:
+            self.kept.put(made)
+        return made, held is not None
 
-    def _probe(self) -> Probe | None:
-        """The probe that acts, if it is of the encoder in use: under another encoder it waits."""
+    def _basis(self) -> Basis:
+        """What this scan goes by from here to its end, read once."""
+        in_force = self.policies.current()
+        indexes, version = self.gallery.current()
         probe = _in_force(self.probes.active)
-        return probe if probe is not None and probe.space == self.models.encoder.space else None
-
-    def _decide(
-        self, posted: Posted, fingerprint: Fingerprint, matches: Sequence[Match], policy: Policy, probe: Probe | None
-    ) -> tuple[Finding, ...]:
-        findings = []
-        synthetic = None if probe is None else probe.probability(fingerprint.frame_vectors)
-        at = posted.posted_at or datetime.now(UTC)
-        mark = fingerprint.marks[0] if fingerprint.marks else None
-        with self.store.session(read_only=True) as session:
-            known: Mapping[str, Likeness] = {likeness.id: likeness for likeness in likenesses.list_likenesses(session)}
-            for found in matches:
-                if (likeness := known.get(found.likeness)) is None:
-                    continue  # removed since the search
-                use = Use(at, posted.platform, posted.purpose, posted.territory)
-                licence = consents.covering(session, likeness.id, use, account=posted.account, certificate=fingerprint.provenance.signed_by)
-                facts = Facts(
-                    name=likeness.name,
-                    deceased_on=likeness.deceased_on,
-                    score=found.score,
-                    z=found.z,
-                    frames=found.frames,
-                    seconds=found.seconds,
-                    ranges=ranges_text(found.ranges),
-                    state=fingerprint.provenance.state.value,
-                    ai=fingerprint.provenance.ai.value,
-                    signer=fingerprint.provenance.signer,
-                    trust_list=fingerprint.provenance.trust_list,
-                    account=posted.account,
-                    consent=None if licence.consent is None else f"consent {licence.consent[:8]}",
-                    breach=licence.breach,
-                    metadata_ai=fingerprint.provenance.metadata_ai.value,
-                    metadata_where=fingerprint.provenance.metadata_where,
-                    stripped=fingerprint.provenance.stripped,
-                    watermark=None if mark is None else mark.shown_as,
-                    mark_score=0.0 if mark is None else mark.score,
-                    synthetic=synthetic,
-                    probe_basis=None if probe is None else probe.basis,
-                    recorded=verdicts.held_recorded(session, likeness_id=likeness.id, video_sha256=fingerprint.sha256),
-                )
-                findings.append(Finding(likeness.name, found, facts, assess(facts, policy)))
-        return tuple(findings)
-
-    def _shadow(
-        self,
-        posted: Posted,
-        fingerprint: Fingerprint,
-        indexes: Sequence[LikenessIndex],
-        findings: Sequence[Finding],
-        in_force: InForce,
-        probe: Probe | None,
-    ) -> tuple[_Beside, ...]:
-        """What the shadow policies say. A fault of one is logged and counted, and hurts nobody: it acts on nothing."""
-        live = {finding.match.likeness: finding.assessment for finding in findings}
-        said = []
-        for shadow in in_force.shadows:
-            try:
-                if shadow.matching == in_force.active.matching:
-                    its = {finding.match.likeness: assess(finding.facts, shadow) for finding in findings}
-                else:
-                    matches = match(fingerprint, voices(indexes, self.models, shadow), shadow.matching)
-                    found = self._decide(posted, fingerprint, matches, shadow, probe)
-                    its = {finding.match.likeness: finding.assessment for finding in found}
-            except Exception:  # noqa: BLE001 - whatever it is, the post goes its way
-                _log.exception("shadow policy %s failed on post %s; the policy in force is not concerned", shadow.id, posted.id)
-                self.metrics.shadow_failures.inc()
-                continue
-            nobody, nobody_live = assess_nobody(shadow), assess_nobody(in_force.active)
-            said += [
-                _Beside(likeness, its.get(likeness, nobody), live.get(likeness, nobody_live))
-                for likeness in sorted(live.keys() | its.keys())
-            ]
-        return tuple(said)
+        fitting = probe is not None and probe.space == self.models.encoder.space  # under another encoder the probe waits
+        return Basis(in_force, probe if fitting else None, tuple(indexes), version, self.models.version)
 
     def _manifest_store(self, fingerprint: Fingerprint, fetched: Fetched) -> bytes | None:
         """Of a video in which somebody was found, so that its verdict can follow the trust lists. Of others nothing is kept."""
@@ -271,26 +161,12 @@ class Pipeline:
             return None
         return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)
 
-    def _with_stills(self, finding: Finding, fetched: Fetched) -> Finding:
-        chosen: list[Moment] = []
-        for moment in finding.match.moments:
-            if all(abs(moment.time_s - other.time_s) >= _STILL_SPACING_S for other in chosen):
-                chosen.append(moment)
-            if len(chosen) == _STILLS:
-                break
-        chosen.sort(key=lambda moment: moment.time_s)
-        frames = self.sandbox.run(stills, fetched.path, [m.time_s for m in chosen], _STILL_SIDE_PX, source=fetched.source)
-        return replace(
-            finding,
-            stills=tuple(Still(moment, jpeg_bytes(frame.image, _STILL_QUALITY)) for moment, frame in zip(chosen, frames, strict=True)),
-        )
-
     def _record(
         self,
         posted: Posted,
         fingerprint: Fingerprint,
         findings: Sequence[Finding],
-        beside: Sequence[_Beside],
+        beside: Sequence[Beside],
         manifests: bytes | None,
         policy: Policy,
         versions: Versions,
@@ -372,26 +248,9 @@ class Pipeline:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """One likeness in one post as a shadow policy and the policy in force assess it."""
-
-    likeness: str
-    shadow: Assessment
-    live: Assessment
-
-
 def _in_force(read: Callable[[], T]) -> T:
     """What an operator put in force. Where it is damaged every post would fail alike, so it is the world's fault: waited out."""
     try:
         return read()
     except ConfigError as error:
         raise InForceUnreadable(error.thing, error.reason, error.next_step) from error
-
-
-def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:
-    """What each space weighs. Beside a face encoder CLIP is a second opinion; the bundled encoder knows only drawings, so it has none."""
-    if len(indexes) == 1:
-        return (Voice(indexes[0], 1.0),)
-    second = 0.0 if models.encoder.space.model == BUNDLED_NAME else policy.matching.clip_weight
-    return tuple(voice for voice in (Voice(indexes[0], second), Voice(indexes[1], 1.0)) if voice.weight)

@@ -26,8 +26,8 @@ from monitor.registry import likenesses
 from monitor.review.videos import NO_LIKENESS
 from monitor.review.videos import Assessment as Kept
 from monitor.scan.fingerprint import Fingerprint
-from monitor.scan.matching import Match, match
-from monitor.scan.pipeline import Pipeline, voices
+from monitor.scan.matching import Match, match, voices
+from monitor.scan.pipeline import Pipeline
 from monitor.scan.result import ranges_text
 
 

@@ -26,6 +26,7 @@ from monitor.provenance.trust_shelf import TrustShelf
 from monitor.registry.cohort import backgrounds
 from monitor.registry.enrolment import Enrolment
 from monitor.registry.gallery import Gallery
+from monitor.scan.fingerprinter import Decoding
 from monitor.scan.kept_fingerprints import FingerprintStore
 from monitor.scan.pipeline import Pipeline
 from monitor.vision.detectors import load_detector
@@ -120,6 +121,10 @@ class Workshop:
     @property
     def sampling(self) -> SampleOptions:
         return SampleOptions(gap_s=self.settings.sample_gap_s, max_s=self.settings.max_hours * 3600)
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(self.sandbox, self.sampling, self.metrics)
 
     @property
     def limits(self) -> FetchLimits:

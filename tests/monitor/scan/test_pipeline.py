@@ -208,7 +208,7 @@ def test_a_shadow_that_fails_hurts_nobody(workshop: Workshop, clips: Path, monke
             raise ZeroDivisionError
         return assess(facts, policy)
 
-    monkeypatch.setattr("monitor.scan.pipeline.assess", fails)
+    monkeypatch.setattr("monitor.scan.deciding.assess", fails)
     result = workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4")))
     assert result.flagged
     assert b"sosie_shadow_failures_total 1.0" in generate_latest(workshop.metrics.registry)

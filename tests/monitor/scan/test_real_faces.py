@@ -16,12 +16,11 @@ import pytest
 from PIL import Image
 
 from monitor.base import settings
+from monitor.intake.fetch import Fetched
 from monitor.registry import likenesses
 from monitor.registry.gallery import Gallery
 from monitor.registry.likenesses import Likeness
-from monitor.scan.fingerprint import take
-from monitor.scan.matching import Match, match
-from monitor.scan.pipeline import voices
+from monitor.scan.matching import Match, match, voices
 from monitor.scan.workshop import Workshop
 from monitor.vision.faces import Face
 from tests.clips import DRESSINGS, Picture, slideshow, write_clip
@@ -130,18 +129,7 @@ def seen(workshop: Workshop, names: dict[str, str], clips: list[Clip]) -> list[S
     heard = voices(indexes, workshop.models, workshop.policy)
     out = []
     for clip in clips:
-        print_ = take(
-            clip.path,
-            sha256="0" * 64,
-            size_bytes=0,
-            source=clip.path.name,
-            sandbox=workshop.sandbox,
-            models=workshop.models,
-            looking=pipeline._looking,
-            trust=workshop.trust,
-            options=pipeline.sampling,
-            metrics=workshop.metrics,
-        )
+        print_ = pipeline.fingerprinter.take(Fetched(clip.path.name, clip.path, "0" * 64, 0), workshop.trust)
         out.append(Seen(clip, match(print_, heard, workshop.policy.matching)))
     return out
 
