@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from monitor.base import settings
 from monitor.cli.output import out, print_json
-from monitor.review import videos
+from monitor.review import assessments
 from monitor.scan.repeat import Repeater, Repetition
 from monitor.scan.workshop import Workshop
 
@@ -25,7 +25,7 @@ def repeat(
     """
     with Workshop(settings.load()) as workshop:
         with workshop.store.session(read_only=True) as session:
-            kept = videos.latest_assessments(session, posts=posts or None, limit=last)
+            kept = assessments.latest_assessments(session, posts=posts or None, limit=last)
         repeater = Repeater(workshop.pipeline, workshop.policies.at)
         repetitions = [repeater.repeat(each) for each in kept]
     for each in repetitions:

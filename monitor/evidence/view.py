@@ -33,7 +33,8 @@ from monitor.provenance.outline import (
     state_words,
 )
 from monitor.registry.references import Reference
-from monitor.review import trail, videos
+from monitor.review import trail
+from monitor.review.assessments import assessments
 from monitor.review.cases import Moment
 from monitor.review.videos import Post
 from monitor.scan import views
@@ -109,7 +110,7 @@ def gather(session: Session, case_id: str, audience: Audience) -> CaseEvidence:
                 "probe_version": each.probe_version,
                 "created_at": _iso(each.created_at),
             }
-            for each in videos.assessments(session, video_sha256=video.sha256, likeness_id=likeness.id)
+            for each in assessments(session, video_sha256=video.sha256, likeness_id=likeness.id)
         ],
         provenance=dict(video.provenance),
         sentences=view.provenance,

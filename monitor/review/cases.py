@@ -88,63 +88,68 @@ class CasePost(Base):
     post_id: Mapped[str] = mapped_column(ForeignKey("posts.id"), primary_key=True)
 
 
-def open_or_join(
-    session: Session,
-    *,
-    likeness_id: str,
-    video_sha256: str,
-    post_id: str,
-    risk: float,
-    reasons: Sequence[Mapping[str, Any]],
-    moments: Sequence[Moment],
-    versions: Mapping[str, str],
-    now: datetime,
-    queue: str = "main",
-    priority: int = 5,
-    due_at: datetime | None = None,
-    actor: str = "scan",
-) -> tuple[Case, bool]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A likeness found in a video, by one flagged post: what a case is opened with. `reasons` are JSON values."""
+
+    likeness_id: str
+    video_sha256: str
+    risk: float
+    reasons: Sequence[Mapping[str, Any]]
+    moments: Sequence[Moment]
+    versions: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a case stands: the queue's name, its priority (1 comes first), and when it should be decided."""
+
+    queue: str = "main"
+    priority: int = 5
+    due_at: datetime | None = None
+
+
+def open_or_join(session: Session, found: Found, *, post_id: str, place: Place, now: datetime, actor: str = "scan") -> tuple[Case, bool]:
     """Put a recorded post on the case of (likeness, video), opening the case if there is none; say whether it was opened.
 
     Idempotent, and safe when two do it at once: one case, both posts. The riskiest post's reasons and evidence stand;
     a decided case keeps its verdict. A case stays as urgent as the most urgent route it was ever given.
     """
-    found = {
-        "risk": risk,
-        "reasons": [dict(reason) for reason in reasons],
-        "evidence": [asdict(moment) for moment in moments],
-        "versions": dict(versions),
+    shown = {
+        "risk": found.risk,
+        "reasons": [dict(reason) for reason in found.reasons],
+        "evidence": [asdict(moment) for moment in found.moments],
+        "versions": dict(found.versions),
     }
+    key = {"likeness_id": found.likeness_id, "video_sha256": found.video_sha256}
     opened = insert_if_absent(
         session,
         Case,
         id=uuid4().hex,
-        likeness_id=likeness_id,
-        video_sha256=video_sha256,
         state=CaseState.OPEN,
         verdict=None,
         opened_at=now,
         updated_at=now,
-        queue=queue,
-        priority=priority,
-        due_at=due_at,
         lease_owner=None,
         lease_token=0,
         lease_expires_at=None,
         events=0,
-        **found,
+        **key,
+        **shown,
+        **asdict(place),
     )
-    case = locked(session, select(Case).filter_by(likeness_id=likeness_id, video_sha256=video_sha256)).one()
-    if risk > case.risk:
+    case = locked(session, select(Case).filter_by(**key)).one()
+    if found.risk > case.risk:
         case.updated_at = now
-        for name, value in found.items():
+        for name, value in shown.items():
             setattr(case, name, value)
-    if priority < case.priority:
-        case.queue, case.priority = queue, priority
-        case.due_at = min((due for due in (case.due_at, due_at) if due is not None), default=None)
+    if place.priority < case.priority:
+        case.queue, case.priority = place.queue, place.priority
+        case.due_at = min((due for due in (case.due_at, place.due_at) if due is not None), default=None)
     if insert_if_absent(session, CasePost, case_id=case.id, post_id=post_id):
         case.updated_at = now
-        record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail={"post": post_id, "risk": risk})
+        detail = {"post": post_id, "risk": found.risk}
+        record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail=detail)
         outbox.append(session, case, "opened" if opened else "joined", post_id=post_id, now=now)
     session.flush()
     return case, opened

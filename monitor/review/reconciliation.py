@@ -8,9 +8,10 @@ from itertools import islice
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from monitor.review.assessments import Assessment
 from monitor.review.cases import Case
 from monitor.review.outbox import CaseEvent
-from monitor.review.videos import Assessment, Post
+from monitor.review.videos import Post
 
 _BATCH = 500
 

@@ -1,22 +1,21 @@
-"""Videos (bytes, by SHA-256), the posts that carry them, and what was concluded about each post.
+"""Videos (bytes, by SHA-256), and the posts that carry them.
 
-All three are idempotent: the pipeline may repeat any of them after a crash.
+Recording either is idempotent: the pipeline may repeat it after a crash.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor.base.database import Base, insert_if_absent, locked
 from monitor.base.errors import NotFound, RequestRefused
-
-NO_LIKENESS = ""
 
 
 class Video(Base):
@@ -61,51 +60,51 @@ class Post(Base):
     received_at: Mapped[datetime]
 
 
-class Assessment(Base):
-    """Risk and reasons of one post against one likeness (or none: `NO_LIKENESS`), with every version it rests on."""
+@dataclass(frozen=True, slots=True)
+class SeenVideo:
+    """What a look at a file came to. `provenance` and `marks` are JSON values; see `Video` for the rest."""
 
-    __tablename__ = "assessments"
-    __table_args__ = (UniqueConstraint("post_id", "likeness_id"), Index(None, "video_sha256", "likeness_id"))
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    post_id: Mapped[str] = mapped_column(ForeignKey("posts.id"))
-    video_sha256: Mapped[str] = mapped_column(ForeignKey("videos.sha256"))
-    likeness_id: Mapped[str]  # no foreign key: an erased likeness leaves assessments that name nobody
-    risk: Mapped[float]
-    flagged: Mapped[bool]
-    reasons: Mapped[list[dict[str, Any]]]
-    matches: Mapped[list[dict[str, Any]]]
-    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # `decision.facts.Facts`, so that
-    # another policy can be tried on them; None where nobody was found, and of release 0.1
-    policy_version: Mapped[str]
-    index_version: Mapped[str]
-    model_version: Mapped[str]
-    trust_version: Mapped[str]
-    watermarks_version: Mapped[str | None]
-    probe_version: Mapped[str | None]
-    created_at: Mapped[datetime]
+    sha256: str
+    size_bytes: int
+    duration_s: float | None
+    truncated_at_s: float | None
+    provenance: Mapping[str, Any]
+    marks: Sequence[Mapping[str, Any]] = ()
 
 
-def record_video(
-    session: Session,
-    *,
-    sha256: str,
-    size_bytes: int,
-    duration_s: float | None,
-    truncated_at_s: float | None,
-    provenance: Mapping[str, Any],
-    marks: Sequence[Mapping[str, Any]] = (),
-    now: datetime,
-) -> Video:
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One upload on one platform. `id` is its identity: the same id again is the same post, never a second one.
+
+    `purpose` is what it is for and `territory` where it is shown (`monitor.registry.scope`): consents may be limited to either.
+    """
+
+    source: str
+    id: str
+    platform: str | None = None
+    account: str | None = None
+    posted_at: datetime | None = None
+    caption: str | None = None
+    views: int | None = None
+    purpose: str | None = None
+    territory: str | None = None
+
+    @classmethod
+    def of(cls, source: str, **known: Any) -> Posted:
+        """A post that nobody named yet."""
+        return cls(source=source, id=uuid4().hex, **known)
+
+
+def record_video(session: Session, seen: SeenVideo, *, now: datetime) -> Video:
     """Add the video, or bring what is known of it up to date (trust lists and limits change; the bytes do not)."""
     known = {
-        "duration_s": duration_s,
-        "truncated_at_s": truncated_at_s,
-        "provenance": dict(provenance),
-        "marks": [dict(mark) for mark in marks],
+        "duration_s": seen.duration_s,
+        "truncated_at_s": seen.truncated_at_s,
+        "provenance": dict(seen.provenance),
+        "marks": [dict(mark) for mark in seen.marks],
     }
-    insert_if_absent(session, Video, sha256=sha256, size_bytes=size_bytes, first_seen_at=now, **known)
-    video = locked(session, select(Video).where(Video.sha256 == sha256)).one()
+    insert_if_absent(session, Video, sha256=seen.sha256, size_bytes=seen.size_bytes, first_seen_at=now, **known)
+    video = locked(session, select(Video).where(Video.sha256 == seen.sha256)).one()
     for name, value in known.items():
         setattr(video, name, value)
     session.flush()
@@ -117,44 +116,16 @@ def keep_manifest_store(session: Session, *, video_sha256: str, content: bytes) 
     insert_if_absent(session, ManifestStore, video_sha256=video_sha256, content=content)
 
 
-def record_post(
-    session: Session,
-    *,
-    id: str,
-    video_sha256: str,
-    source: str,
-    platform: str | None = None,
-    account: str | None = None,
-    posted_at: datetime | None = None,
-    caption: str | None = None,
-    views: int | None = None,
-    purpose: str | None = None,
-    territory: str | None = None,
-    now: datetime,
-) -> tuple[Post, bool]:
+def record_post(session: Session, posted: Posted, *, video_sha256: str, now: datetime) -> tuple[Post, bool]:
     """Add the post of a recorded video; say whether it is new. A post known by its id is left as it was.
 
     Raises `RequestRefused` when that id already stands for other bytes: one identity, one upload.
     """
-    created = insert_if_absent(
-        session,
-        Post,
-        id=id,
-        video_sha256=video_sha256,
-        source=source,
-        platform=platform,
-        account=account,
-        posted_at=posted_at,
-        caption=caption,
-        views=views,
-        purpose=purpose,
-        territory=territory,
-        received_at=now,
-    )
-    post = session.get_one(Post, id)
+    created = insert_if_absent(session, Post, video_sha256=video_sha256, received_at=now, **asdict(posted))
+    post = session.get_one(Post, posted.id)
     if post.video_sha256 != video_sha256:
         raise RequestRefused(
-            f"Post {id}",
+            f"Post {posted.id}",
             f"is known with other bytes ({post.video_sha256[:12]}, now {video_sha256[:12]})",
             "Give the changed upload an identity of its own",
         )
@@ -166,64 +137,8 @@ def is_recorded(session: Session, *, id: str, source: str) -> bool:
     return session.scalars(select(Post.source).where(Post.id == id)).one_or_none() == source
 
 
-def record_assessment(
-    session: Session,
-    *,
-    post_id: str,
-    video_sha256: str,
-    likeness_id: str | None,
-    risk: float,
-    flagged: bool,
-    reasons: Sequence[Mapping[str, Any]],
-    matches: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, Any] | None = None,
-    policy_version: str,
-    index_version: str,
-    model_version: str,
-    trust_version: str,
-    watermarks_version: str | None = None,
-    probe_version: str | None = None,
-    now: datetime,
-) -> Assessment:
-    """Keep the latest conclusion about (post, likeness); an earlier one is replaced."""
-    values = {
-        "video_sha256": video_sha256,
-        "risk": risk,
-        "flagged": flagged,
-        "reasons": [dict(reason) for reason in reasons],
-        "matches": [dict(match) for match in matches],
-        "facts": None if facts is None else dict(facts),
-        "policy_version": policy_version,
-        "index_version": index_version,
-        "model_version": model_version,
-        "trust_version": trust_version,
-        "watermarks_version": watermarks_version,
-        "probe_version": probe_version,
-        "created_at": now,
-    }
-    key = {"post_id": post_id, "likeness_id": likeness_id or NO_LIKENESS}
-    insert_if_absent(session, Assessment, id=uuid4().hex, **key, **values)
-    assessment = locked(session, select(Assessment).filter_by(**key)).one()
-    for name, value in values.items():
-        setattr(assessment, name, value)
-    session.flush()
-    return assessment
-
-
 def get_video(session: Session, sha256: str) -> Video:
     """Raises `NotFound`."""
     if (video := session.get(Video, sha256)) is None:
         raise NotFound(f"Video {sha256[:12]}", "has never been scanned", "Scan it with `sosie scan`")
     return video
-
-
-def assessments(session: Session, *, video_sha256: str, likeness_id: str | None) -> list[Assessment]:
-    """What was concluded about every post of a video against one likeness (or none), newest first."""
-    query = select(Assessment).filter_by(video_sha256=video_sha256, likeness_id=likeness_id or NO_LIKENESS)
-    return list(session.scalars(query.order_by(Assessment.created_at.desc(), Assessment.id)))
-
-
-def latest_assessments(session: Session, *, posts: Sequence[str] | None = None, limit: int) -> list[Assessment]:
-    """The last `limit` conclusions, of these posts or of all, newest first."""
-    query = select(Assessment) if posts is None else select(Assessment).where(Assessment.post_id.in_(posts))
-    return list(session.scalars(query.order_by(Assessment.created_at.desc(), Assessment.id).limit(limit)))

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from monitor.decision.backtest import Kept
 from monitor.decision.facts import Facts
 from monitor.registry import likenesses
+from monitor.review.assessments import NO_LIKENESS, Assessment
 from monitor.review.cases import Case
 from monitor.review.verdicts import Verdict
-from monitor.review.videos import NO_LIKENESS, Assessment
 
 _MISUSE = {
     Verdict.DEEPFAKE: True,

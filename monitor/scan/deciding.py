@@ -20,19 +20,11 @@ from monitor.review import verdicts
 from monitor.scan.basis import Basis
 from monitor.scan.fingerprint import Fingerprint
 from monitor.scan.matching import Match, match, voices
+from monitor.scan.record import Beside
 from monitor.scan.result import Finding, Posted, ranges_text
 from monitor.vision.networks import Models
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """One likeness in one post as a shadow policy and the policy in force assess it."""
-
-    likeness: str
-    shadow: Assessment
-    live: Assessment
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,17 @@ What a caller may rely on:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
-from monitor.base.files import write_atomically
 from monitor.base.metrics import Metrics
-from monitor.decision import policies, shadows
 from monitor.decision.policies import Policies
-from monitor.decision.policy import Assessment, Policy, assess_nobody
-from monitor.decision.probe import lessons
+from monitor.decision.policy import assess_nobody
 from monitor.decision.probe.shelf import Probes
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from monitor.intake.sandbox import Sandbox
@@ -34,15 +30,16 @@ from monitor.intake.sniff import require_video
 from monitor.provenance.check import manifest_store
 from monitor.provenance.trust_shelf import TrustShelf
 from monitor.registry.gallery import Gallery
-from monitor.review import cases, videos
+from monitor.review import videos
 from monitor.scan.basis import Basis
-from monitor.scan.deciding import Beside, Decider
+from monitor.scan.deciding import Decider
 from monitor.scan.exact_stills import with_stills
 from monitor.scan.fingerprint import Fingerprint
 from monitor.scan.fingerprinter import Decoding, Fingerprinter
 from monitor.scan.kept_fingerprints import FingerprintStore
 from monitor.scan.matching import match, voices
-from monitor.scan.result import Finding, Posted, ScanResult, Still, Versions
+from monitor.scan.record import Scanned, record
+from monitor.scan.result import Posted, ScanResult
 from monitor.vision.frames import SampleOptions
 from monitor.vision.marks import Watermarks
 from monitor.vision.networks import Models
@@ -117,7 +114,8 @@ class Pipeline:
                 manifests = self._manifest_store(fingerprint, fetched) if findings else None
             with self.metrics.stage("review"):
                 versions = basis.versions(fingerprint)
-                findings = self._record(posted, fingerprint, findings, beside, manifests, basis.policy, versions)
+                scanned = Scanned(posted, fingerprint, findings, beside, manifests, basis.policy, versions)
+                findings = record(self.store, self.home, scanned, space_id=self.models.encoder.space.id)
         riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(basis.policy))
         return ScanResult(
             posted=posted,
@@ -160,92 +158,6 @@ class Pipeline:
         if not fingerprint.provenance.manifests:
             return None
         return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)
-
-    def _record(
-        self,
-        posted: Posted,
-        fingerprint: Fingerprint,
-        findings: Sequence[Finding],
-        beside: Sequence[Beside],
-        manifests: bytes | None,
-        policy: Policy,
-        versions: Versions,
-    ) -> tuple[Finding, ...]:
-        """Stills first, then one transaction. A crash between them leaves files that the next try overwrites."""
-        shown = {
-            finding.match.likeness: tuple(self._kept_still(fingerprint, finding, still) for still in finding.stills)
-            for finding in findings
-            if finding.assessment.flagged
-        }
-        now = datetime.now(UTC)
-        recorded = []
-        with self.store.session() as session:
-            videos.record_video(
-                session,
-                sha256=fingerprint.sha256,
-                size_bytes=fingerprint.size_bytes,
-                duration_s=fingerprint.duration_s,
-                truncated_at_s=fingerprint.truncated_at_s,
-                provenance=fingerprint.provenance.to_json(),
-                marks=[mark.to_json() for mark in fingerprint.marks],
-                now=now,
-            )
-            if manifests is not None:
-                videos.keep_manifest_store(session, video_sha256=fingerprint.sha256, content=manifests)
-            if shown or lessons.teaches(fingerprint.provenance):
-                space_id = self.models.encoder.space.id
-                lessons.keep(session, video_sha256=fingerprint.sha256, space_id=space_id, frames=fingerprint.frame_vectors, now=now)
-            videos.record_post(session, video_sha256=fingerprint.sha256, now=now, **asdict(posted))
-            policies.keep(session, policy, now=now)
-            rows: list[tuple[Assessment, Finding | None]] = [(f.assessment, f) for f in findings]
-            for assessment, found in rows or [(assess_nobody(policy), None)]:
-                videos.record_assessment(
-                    session,
-                    post_id=posted.id,
-                    video_sha256=fingerprint.sha256,
-                    likeness_id=None if found is None else found.match.likeness,
-                    risk=assessment.risk,
-                    flagged=assessment.flagged,
-                    reasons=[asdict(reason) for reason in assessment.reasons],
-                    matches=[] if found is None else [asdict(found.match)],
-                    facts=None if found is None else found.facts.to_json(),
-                    policy_version=versions.policy,
-                    index_version=versions.index,
-                    model_version=versions.model,
-                    trust_version=versions.trust,
-                    watermarks_version=versions.watermarks,
-                    probe_version=versions.probe,
-                    now=now,
-                )
-            for each in beside:
-                shadows.record(session, post_id=posted.id, likeness_id=each.likeness, shadow=each.shadow, live=each.live, now=now)
-            for finding in sorted(findings, key=lambda f: f.match.likeness):  # one order for all, or two transactions could deadlock
-                if not finding.assessment.flagged:
-                    recorded.append(finding)
-                    continue
-                case, opened = cases.open_or_join(
-                    session,
-                    likeness_id=finding.match.likeness,
-                    video_sha256=fingerprint.sha256,
-                    post_id=posted.id,
-                    risk=finding.assessment.risk,
-                    reasons=[asdict(reason) for reason in finding.assessment.reasons],
-                    moments=shown[finding.match.likeness],
-                    versions=asdict(versions),
-                    now=now,
-                    queue=(route := policy.route(finding.facts)).queue,
-                    priority=route.priority,
-                    due_at=now + timedelta(hours=route.sla_hours),
-                )
-                recorded.append(replace(finding, case_id=case.id, case_opened=opened))
-        return tuple(recorded)
-
-    def _kept_still(self, fingerprint: Fingerprint, finding: Finding, still: Still) -> cases.Moment:
-        file = f"evidence/{fingerprint.sha256}/{finding.match.likeness}/{round(still.moment.time_s * 1000):010d}.jpg"
-        write_atomically(self.home / file, still.jpeg)
-        return cases.Moment(
-            time_s=still.moment.time_s, score=still.moment.score, reference_id=still.moment.reference, still=file, box=still.moment.box
-        )
 
 
 def _in_force(read: Callable[[], T]) -> T:

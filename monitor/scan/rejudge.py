@@ -30,7 +30,9 @@ from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
 from monitor.review import cases
-from monitor.review.videos import Assessment, ManifestStore, Video
+from monitor.review.assessments import Assessment
+from monitor.review.cases import Found, Place
+from monitor.review.videos import ManifestStore, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +121,16 @@ def _weigh_again(session: Session, video: Video, told: Provenance, policies: Pol
         if again.flagged:
             case = session.scalars(select(cases.Case).filter_by(likeness_id=row.likeness_id, video_sha256=video.sha256)).one_or_none()
             route = policy.route(facts)
-            cases.open_or_join(
-                session,
+            found = Found(
                 likeness_id=row.likeness_id,
                 video_sha256=video.sha256,
-                post_id=row.post_id,
                 risk=again.risk,
                 reasons=row.reasons,
                 moments=case.moments if case else (),
                 versions=(case.versions if case else {"index": row.index_version, "model": row.model_version})
                 | {"policy": policy.id, "trust": told.trust_version},
-                now=now,
-                queue=route.queue,
-                priority=route.priority,
-                due_at=now + timedelta(hours=route.sla_hours),
-                actor="trust lists",
             )
+            place = Place(route.queue, route.priority, now + timedelta(hours=route.sla_hours))
+            cases.open_or_join(session, found, post_id=row.post_id, place=place, now=now, actor="trust lists")
     session.flush()
     return gained, lost

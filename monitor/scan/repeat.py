@@ -23,8 +23,8 @@ from monitor.decision.policy import Assessment, Policy, assess, assess_nobody
 from monitor.decision.probe.shelf import NO_PROBE
 from monitor.decision.probe.teaching import Probe
 from monitor.registry import likenesses
-from monitor.review.videos import NO_LIKENESS
-from monitor.review.videos import Assessment as Kept
+from monitor.review.assessments import NO_LIKENESS
+from monitor.review.assessments import Assessment as Kept
 from monitor.scan.fingerprint import Fingerprint
 from monitor.scan.matching import Match, match, voices
 from monitor.scan.pipeline import Pipeline

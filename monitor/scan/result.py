@@ -4,39 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from monitor.base.errors import SosieError
 from monitor.decision.facts import Facts
 from monitor.decision.policy import Assessment
 from monitor.provenance.types import Provenance
+from monitor.review.assessments import Versions
+from monitor.review.videos import Posted
 from monitor.scan.matching import Match, Moment
 from monitor.vision.watermark import Sighting
 
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """One upload on one platform. `id` is its identity: the same id again is the same post, never a second one.
-
-    `purpose` is what it is for and `territory` where it is shown (`monitor.registry.scope`): consents may be limited to either.
-    """
-
-    source: str
-    id: str
-    platform: str | None = None
-    account: str | None = None
-    posted_at: datetime | None = None
-    caption: str | None = None
-    views: int | None = None
-    purpose: str | None = None
-    territory: str | None = None
-
-    @classmethod
-    def of(cls, source: str, **known: Any) -> Posted:
-        """A post that nobody named yet."""
-        return cls(source=source, id=uuid4().hex, **known)
+__all__ = ["Finding", "Posted", "ScanResult", "Still", "Versions", "clock_text", "error_json", "ranges_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +37,6 @@ class Finding:
     stills: tuple[Still, ...] = ()
     case_id: str | None = None
     case_opened: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """Everything an assessment rests on."""
-
-    policy: str
-    index: str
-    model: str
-    trust: str
-    watermarks: str
-    probe: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from monitor.base.database import Store
 from monitor.base.errors import BrokerRefused, NotAVideo
 from monitor.base.settings import Settings, load
 from monitor.review import cases, outbox, reconciliation, videos
+from monitor.review.assessments import Assessment
 from streams import dead_letter_box
 from streams.admin import create_topics
 from streams.dead_letters import dead_letter
@@ -24,6 +25,7 @@ from streams.publisher import Publisher, Record
 from streams.reading import read_topic
 from streams.reconcile import Report, Submitted, reconcile, reconcile_all
 from tests.kafka import Broker, Existing
+from tests.monitor.review.helpers import add_assessment, add_post, add_video, put_on_case
 from tests.streams import offsets
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -149,24 +151,10 @@ class Yard:
     def finish(self, post: str, *, assessed: bool = True) -> None:
         with self.store.session() as session:
             sha = post.encode().hex().ljust(64, "0")
-            videos.record_video(session, sha256=sha, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
-            videos.record_post(session, id=post, video_sha256=sha, source="https://a/", now=NOW)
+            add_video(session, sha)
+            add_post(session, post, sha, source="https://a/")
             if assessed:
-                videos.record_assessment(
-                    session,
-                    post_id=post,
-                    video_sha256=sha,
-                    likeness_id=None,
-                    risk=0.1,
-                    flagged=False,
-                    reasons=[],
-                    matches=[],
-                    policy_version="1",
-                    index_version="i",
-                    model_version="m",
-                    trust_version="t",
-                    now=NOW,
-                )
+                add_assessment(session, post, sha, likeness=None, risk=0.1, flagged=False)
 
     def put_aside(self, place: tuple[int, int]) -> DeadLetter:
         """The dead letter of the event that stands there, written as a worker writes it."""
@@ -266,13 +254,13 @@ def test_results_of_more_posts_than_one_question_takes_are_found(yard: Yard) -> 
     posts = [f"p{number}" for number in range(1203)]
     places = yard.submit(*posts)
     with yard.store.session() as session:
-        videos.record_video(session, sha256="a" * 64, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
+        add_video(session, "a" * 64)
         for post in posts:
             session.add(videos.Post(id=post, video_sha256="a" * 64, source="https://a/", received_at=NOW))
         session.flush()
         for post in posts[:-1]:
             session.add(
-                videos.Assessment(
+                Assessment(
                     id=post,
                     post_id=post,
                     video_sha256="a" * 64,
@@ -302,12 +290,10 @@ def test_a_topic_that_is_not_there_is_told(yard: Yard) -> None:
 
 def test_a_case_told_of_twice_for_one_post_is_doubled(store: Store) -> None:
     with store.session() as session:
-        videos.record_video(session, sha256="a" * 64, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
+        add_video(session, "a" * 64)
         for post in ("one", "two"):
-            videos.record_post(session, id=post, video_sha256="a" * 64, source="a.mp4", now=NOW)
-            case, _ = cases.open_or_join(
-                session, likeness_id="who", video_sha256="a" * 64, post_id=post, risk=0.9, reasons=[], moments=[], versions={}, now=NOW
-            )
+            add_post(session, post, "a" * 64)
+            case, _ = put_on_case(session, post, "a" * 64, likeness="who")
     with store.session(read_only=True) as session:
         assert reconciliation.doubled(session) == []
     with store.session() as session:

@@ -19,6 +19,7 @@ from monitor.registry import consents
 from monitor.registry.scope import Use
 from monitor.review import cases, queue, verdicts, videos
 from monitor.review.outbox import CaseEvent
+from tests.monitor.review.helpers import add_post, add_video, put_on_case
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 VIDEO, OTHER = "ab" * 32, "cd" * 32
@@ -149,10 +150,8 @@ def test_a_consent_for_one_platform_is_one_for_a_list_of_one(migrated: Store) ->
 
 def test_cases_of_before_are_joined_decided_and_reopened_and_counted_from_one(migrated: Store) -> None:
     with migrated.session() as session:
-        videos.record_post(session, id="p3", video_sha256=VIDEO, source="b.mp4", now=NOW)
-        case, opened = cases.open_or_join(
-            session, likeness_id="l1", video_sha256=VIDEO, post_id="p3", risk=0.5, reasons=[], moments=[], versions={}, now=NOW
-        )
+        add_post(session, "p3", VIDEO)
+        case, opened = put_on_case(session, "p3", VIDEO, risk=0.5)
         assert (case.id, opened) == ("open", False)
         lease = queue.claim(session, "open", reviewer="ada", lease_s=60, now=NOW)
         verdicts.decide(session, "open", reviewer="ada", token=lease.token, verdict="authentic", reason="the real one", now=NOW)
@@ -200,9 +199,7 @@ def test_videos_and_assessments_of_before_marks_were_looked_for_have_none_and_ta
     assert [row["watermarks_version"] for row in after["assessments"]] == [None]
     mark = {"name": "quill", "generator": None, "score": 0.9, "ranges": [[0.0, 1.0]], "at_s": 0.5, "box": [0.1, 0.1, 0.3, 0.2]}
     with store.session() as session:
-        videos.record_video(
-            session, sha256=VIDEO, size_bytes=2**40, duration_s=1.5, truncated_at_s=None, provenance={}, marks=[mark], now=NOW
-        )
+        add_video(session, VIDEO, marks=[mark])
     with store.session(read_only=True) as session:
         assert [videos.get_video(session, sha256).marks for sha256 in (VIDEO, OTHER)] == [[mark], None]
     store.close()

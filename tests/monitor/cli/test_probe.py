@@ -12,11 +12,11 @@ from monitor.base import settings
 from monitor.decision.probe import lessons
 from monitor.decision.probe.teaching import Lesson
 from monitor.provenance.types import AI, Provenance, State
-from monitor.review import videos
 from monitor.scan.workshop import Workshop
 from monitor.vision.encoder import load_encoder
 from tests.monitor.decision.probe import school
 from tests.monitor.household import sosie, trail
+from tests.monitor.review.helpers import add_post, add_video
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,8 +34,8 @@ def record(taught: Sequence[Lesson]) -> None:
             for lesson in taught:
                 told = Provenance(State.TRUSTED, AI.FULLY if lesson.synthetic else AI.CAPTURED, "t1").to_json()
                 sha256 = lesson.video_sha256
-                videos.record_video(session, sha256=sha256, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance=told, now=NOW)
-                videos.record_post(session, id=sha256, video_sha256=sha256, source="a.mp4", account=lesson.group, now=NOW)
+                add_video(session, sha256, provenance=told)
+                add_post(session, sha256, sha256, account=lesson.group)
                 lessons.keep(session, video_sha256=sha256, space_id=space_id, frames=lesson.vector[None], now=NOW)
 
 

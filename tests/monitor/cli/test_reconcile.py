@@ -12,7 +12,6 @@ import pytest
 
 from monitor.base import settings
 from monitor.base.errors import NotAVideo
-from monitor.review import videos
 from monitor.scan.workshop import Workshop
 from streams.admin import create_topics
 from streams.dead_letters import dead_letter
@@ -23,6 +22,7 @@ from streams.publisher import Publisher, Record
 from streams.submission import derived_id
 from tests.kafka import Broker, Existing
 from tests.monitor.household import sosie
+from tests.monitor.review.helpers import add_assessment, add_post, add_video
 from tests.streams import offsets
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -40,22 +40,10 @@ class Yard:
         self.publisher.publish(f"{self.prefix}.videos", [Record(b"k", value) for value in values])
 
     def finish(self, post: str) -> None:
-        versions = {"policy_version": "1", "index_version": "i", "model_version": "m", "trust_version": "t"}
         with Workshop(settings.load()) as workshop, workshop.store.session() as session:
-            videos.record_video(session, sha256="a" * 64, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
-            videos.record_post(session, id=post, video_sha256="a" * 64, source="https://a/", now=NOW)
-            videos.record_assessment(
-                session,
-                post_id=post,
-                video_sha256="a" * 64,
-                likeness_id=None,
-                risk=0.1,
-                flagged=False,
-                reasons=[],
-                matches=[],
-                now=NOW,
-                **versions,
-            )
+            add_video(session, "a" * 64)
+            add_post(session, post, "a" * 64, source="https://a/")
+            add_assessment(session, post, "a" * 64, likeness=None, risk=0.1, flagged=False)
 
     def put_aside(self, offset: int, post: str) -> str:
         event = Event(Place(f"{self.prefix}.videos", 0), offset, b"k", VideoPosted(id=post, uri="https://a/").to_bytes(), 1.0)

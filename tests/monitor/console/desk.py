@@ -21,12 +21,16 @@ from monitor.console.auth import SESSION_COOKIE
 from monitor.provenance.types import AI, Provenance, State
 from monitor.registry import likenesses, references
 from monitor.registry.likenesses import Likeness
-from monitor.review import accounts, cases, videos
+from monitor.review import accounts, assessments, cases, videos
 from monitor.review.accounts import Role
-from monitor.review.cases import Moment
+from monitor.review.assessments import Judged, Versions
+from monitor.review.cases import Case, Found, Moment, Place
+from monitor.review.videos import Posted, SeenVideo
 
 PASSWORD = "a long enough password"
 ORIGIN = "http://localhost"
+VERSIONS = Versions(policy="1", index="i7", model="m1", trust="t1")
+ANYWHERE = Place()
 REASONS = (
     {"code": "face_match", "weight": 2.5, "text": "The face matches."},
     {"code": "consent", "weight": -1.25, "text": "A licence covers it."},
@@ -109,35 +113,20 @@ class Desk:
         sha256 = f"{self.posts:064x}"
         stored = (provenance or Provenance(state=State.ABSENT, ai=AI.UNKNOWN, trust_version="t1")).to_json()
         with self.store.session() as session:
-            videos.record_video(
-                session, sha256=sha256, size_bytes=1, duration_s=12.0, truncated_at_s=None, provenance=stored, now=self.clock()
-            )
-            videos.record_post(
-                session,
-                id=f"post-{self.posts}",
-                video_sha256=sha256,
-                source=source,
-                platform="Vidspace",
-                account="@someone",
-                caption=caption,
-                views=1234,
-                now=self.clock(),
-            )
-            case, _ = cases.open_or_join(
-                session,
-                likeness_id=likeness.id,
-                video_sha256=sha256,
-                post_id=f"post-{self.posts}",
-                risk=risk,
-                reasons=reasons,
-                moments=moments,
-                versions={"policy": "1", "index": "i7", "model": "m1", "trust": "t1"},
-                now=self.clock(),
-                queue=queue,
-                priority=priority,
-                due_at=None if due_in_s is None else self.clock() + timedelta(seconds=due_in_s),
-            )
-        return case.id
+            videos.record_video(session, SeenVideo(sha256, 1, 12.0, None, stored), now=self.clock())
+        due_at = None if due_in_s is None else self.clock() + timedelta(seconds=due_in_s)
+        posted = Posted(source, f"post-{self.posts}", "Vidspace", "@someone", caption=caption, views=1234)
+        shown = Found(likeness.id, sha256, risk, reasons, moments, {"policy": "1", "index": "i7", "model": "m1", "trust": "t1"})
+        return self.post(posted, shown, Place(queue, priority, due_at)).id
+
+    def post(self, posted: Posted, found: Found, place: Place = ANYWHERE) -> Case:
+        """One post of a video, as a scan with this finding leaves it."""
+        judged = Judged(found.likeness_id, found.risk, flagged=True, reasons=found.reasons)
+        with self.store.session() as session:
+            videos.record_post(session, posted, video_sha256=found.video_sha256, now=self.clock())
+            of = {"post_id": posted.id, "video_sha256": found.video_sha256}
+            assessments.record_assessment(session, judged, **of, versions=VERSIONS, now=self.clock())
+            return cases.open_or_join(session, found, post_id=posted.id, place=place, now=self.clock())[0]
 
     def token(self, case_id: str) -> int:
         with self.store.session(read_only=True) as session:

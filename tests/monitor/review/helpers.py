@@ -7,14 +7,60 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from sqlalchemy.orm import Session
+
 from monitor.base.database import Store
 from monitor.review import videos
-from monitor.review.cases import Case, Moment, open_or_join
+from monitor.review.assessments import Assessment, Judged, Versions, record_assessment
+from monitor.review.cases import Case, Found, Moment, Place, open_or_join
+from monitor.review.videos import Post, Posted, SeenVideo, Video
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOMENT = Moment(time_s=1.25, score=0.75, reference_id="r1", still="stills/1.jpg")
+VERSIONS = Versions(policy="1", index="i", model="m", trust="t")
+ANYWHERE = Place()
 
 Result = TypeVar("Result")
+
+
+def add_video(session: Session, sha256: str = "v1", *, now: datetime = NOW, **known: Any) -> Video:
+    values = {"size_bytes": 1, "duration_s": 1.0, "truncated_at_s": None, "provenance": {}}
+    return videos.record_video(session, SeenVideo(sha256=sha256, **{**values, **known}), now=now)
+
+
+def add_post(session: Session, id: str = "p1", video: str = "v1", *, now: datetime = NOW, source: str = "a.mp4", **known: Any) -> Post:
+    return videos.record_post(session, Posted(source, id, **known), video_sha256=video, now=now)[0]
+
+
+def add_assessment(
+    session: Session,
+    post: str = "p1",
+    video: str = "v1",
+    *,
+    likeness: str | None = "l1",
+    risk: float = 0.5,
+    flagged: bool = True,
+    versions: Versions = VERSIONS,
+    now: datetime = NOW,
+    **known: Any,
+) -> Assessment:
+    judged = Judged(likeness, risk, flagged, **known)
+    return record_assessment(session, judged, post_id=post, video_sha256=video, versions=versions, now=now)
+
+
+def put_on_case(
+    session: Session,
+    post: str = "p1",
+    video: str = "v1",
+    *,
+    likeness: str = "l1",
+    risk: float = 0.9,
+    place: Place = ANYWHERE,
+    now: datetime = NOW,
+    **known: Any,
+) -> tuple[Case, bool]:
+    values = {"reasons": (), "moments": (), "versions": {}}
+    return open_or_join(session, Found(likeness, video, risk, **{**values, **known}), post_id=post, place=place, now=now)
 
 
 def scan(
@@ -25,27 +71,17 @@ def scan(
     post: str = "p1",
     risk: float = 0.5,
     now: datetime = NOW,
-    route: tuple[str, int, datetime | None] = ("main", 5, None),
+    place: Place = ANYWHERE,
     **of_post: Any,
 ) -> tuple[Case, bool]:
     """What one post of a video with one match leaves behind, in one transaction."""
+    reasons = [{"code": "face_match", "weight": risk, "text": f"seen by {post}"}]
     with store.session() as session:
-        videos.record_video(session, sha256=video, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=now)
-        videos.record_post(session, id=post, video_sha256=video, source=post, now=now, **of_post)
-        return open_or_join(
-            session,
-            likeness_id=likeness,
-            video_sha256=video,
-            post_id=post,
-            risk=risk,
-            reasons=[{"code": "face_match", "weight": risk, "text": f"seen by {post}"}],
-            moments=[MOMENT],
-            versions={"policy": "1"},
-            now=now,
-            queue=route[0],
-            priority=route[1],
-            due_at=route[2],
-        )
+        add_video(session, video, now=now)
+        add_post(session, post, video, now=now, source=post, **of_post)
+        add_assessment(session, post, video, likeness=likeness, risk=risk, reasons=reasons, now=now)
+        shown = {"reasons": reasons, "moments": [MOMENT], "versions": {"policy": "1"}}
+        return put_on_case(session, post, video, likeness=likeness, risk=risk, place=place, now=now, **shown)
 
 
 def together(tasks: list[Callable[[], Result]]) -> list[Result]:

@@ -14,7 +14,7 @@ import pytest
 from monitor.base import audit
 from monitor.base.database import Store
 from monitor.base.errors import NotFound
-from monitor.review.cases import CaseState, get_case, posts
+from monitor.review.cases import CaseState, Place, get_case, posts
 from monitor.review.queue import claim, counts, page
 from monitor.review.verdicts import Verdict, decide
 from tests.monitor.review.helpers import MOMENT, NOW, scan, together
@@ -121,8 +121,8 @@ def test_an_unknown_case_is_not_found(store: Store) -> None:
 
 def test_a_case_stays_as_urgent_as_its_most_urgent_route(store: Store) -> None:
     soon, later = NOW + timedelta(hours=1), NOW + timedelta(hours=9)
-    scan(store, post="p1", route=("main", 5, soon))
-    case, _ = scan(store, post="p2", route=("estates", 3, later))
+    scan(store, post="p1", place=Place("main", 5, soon))
+    case, _ = scan(store, post="p2", place=Place("estates", 3, later))
     assert (case.queue, case.priority, case.due_at) == ("estates", 3, soon)
-    case, _ = scan(store, post="p3", route=("main", 4, NOW))
+    case, _ = scan(store, post="p3", place=Place("main", 4, NOW))
     assert (case.queue, case.priority, case.due_at) == ("estates", 3, soon)

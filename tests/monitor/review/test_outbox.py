@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from monitor.base.database import Store
-from monitor.review import cases, outbox, queue, relay_lease, verdicts, videos
+from monitor.review import outbox, queue, relay_lease, verdicts
 from monitor.review.outbox import CaseEvent
+from tests.monitor.review.helpers import add_post, add_video, put_on_case
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 VIDEO = "ab" * 32
@@ -19,12 +20,9 @@ VIDEO = "ab" * 32
 def join(store: Store, post: str, *, likeness: str = "who", video: str = VIDEO, risk: float = 0.9) -> str:
     """Record a post and put it on its case; returns the case."""
     with store.session() as session:
-        videos.record_video(session, sha256=video, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
-        videos.record_post(session, id=post, video_sha256=video, source="a.mp4", now=NOW)
-        case, _ = cases.open_or_join(
-            session, likeness_id=likeness, video_sha256=video, post_id=post, risk=risk, reasons=[], moments=[], versions={}, now=NOW
-        )
-        return case.id
+        add_video(session, video, now=NOW)
+        add_post(session, post, video, now=NOW)
+        return put_on_case(session, post, video, likeness=likeness, risk=risk, now=NOW)[0].id
 
 
 def events(store: Store) -> list[tuple[str, int, str, str | None]]:
@@ -70,11 +68,9 @@ def test_the_facts_are_those_after_the_change_and_name_nobody(store: Store) -> N
 def test_a_change_that_is_rolled_back_leaves_no_event(store: Store) -> None:
     def fail() -> None:
         with store.session() as session:
-            videos.record_video(session, sha256=VIDEO, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=NOW)
-            videos.record_post(session, id="one", video_sha256=VIDEO, source="a.mp4", now=NOW)
-            cases.open_or_join(
-                session, likeness_id="who", video_sha256=VIDEO, post_id="one", risk=0.9, reasons=[], moments=[], versions={}, now=NOW
-            )
+            add_video(session, VIDEO)
+            add_post(session, "one", VIDEO)
+            put_on_case(session, "one", VIDEO)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

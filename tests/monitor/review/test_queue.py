@@ -11,7 +11,7 @@ import pytest
 from monitor.base import audit
 from monitor.base.database import Store
 from monitor.base.errors import LeaseHeld, LeaseLost, NotFound, RequestRefused
-from monitor.review.cases import CaseState, get_case
+from monitor.review.cases import CaseState, Place, get_case
 from monitor.review.queue import Counts, Lease, claim, claim_next, counts, names, oldest_open, overdue, page, release, renew
 from monitor.review.verdicts import Verdict, decide
 from tests.monitor.review.helpers import NOW, scan, together
@@ -49,7 +49,7 @@ def test_the_riskiest_come_first_then_the_oldest(store: Store) -> None:
 
 
 def routed(store: Store, video: str, *, priority: int, risk: float = 0.5, name: str = "main", due_at: datetime | None = None) -> str:
-    return scan(store, video=video, post=video, risk=risk, route=(name, priority, due_at))[0].id
+    return scan(store, video=video, post=video, risk=risk, place=Place(name, priority, due_at))[0].id
 
 
 def test_priority_comes_before_risk_on_every_page(store: Store) -> None:

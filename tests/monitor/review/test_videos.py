@@ -1,4 +1,4 @@
-"""Recording videos, posts and assessments: everything may be repeated."""
+"""Recording videos and posts: everything may be repeated."""
 
 from __future__ import annotations
 
@@ -10,29 +10,23 @@ import pytest
 from monitor.base.database import Store
 from monitor.base.errors import NotFound, RequestRefused
 from monitor.review import videos
+from monitor.review.videos import Posted
+from tests.monitor.review.helpers import add_video
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 SHA = "a" * 64
 
-VERSIONS = {"policy_version": "1", "index_version": "i", "model_version": "m", "trust_version": "t"}
-
 
 def record_video(store: Store, **changes: Any) -> videos.Video:
-    values = {"sha256": SHA, "size_bytes": 3_000_000_000, "duration_s": 4.5, "truncated_at_s": None, "provenance": {"state": "absent"}}
+    values = {"size_bytes": 3_000_000_000, "duration_s": 4.5, "provenance": {"state": "absent"}}
     with store.session() as session:
-        return videos.record_video(session, **{**values, "now": NOW, **changes})
+        return add_video(session, SHA, **{**values, **changes})
 
 
-def record_post(store: Store, **changes: Any) -> tuple[videos.Post, bool]:
+def record_post(store: Store, *, video: str = SHA, now: datetime = NOW, **known: Any) -> tuple[videos.Post, bool]:
     with store.session() as session:
-        return videos.record_post(session, **{"id": "p1", "video_sha256": SHA, "source": "file", "now": NOW, **changes})
-
-
-def record_assessment(store: Store, **changes: Any) -> videos.Assessment:
-    values = {"post_id": "p1", "video_sha256": SHA, "likeness_id": "l1", "risk": 0.5, "flagged": False, "reasons": [], "matches": []}
-    with store.session() as session:
-        return videos.record_assessment(session, **{**values, **VERSIONS, "now": NOW, **changes})
+        return videos.record_post(session, Posted("file", "p1", **known), video_sha256=video, now=now)
 
 
 def test_a_video_seen_again_keeps_its_first_sight_and_takes_the_newer_provenance(store: Store) -> None:
@@ -53,25 +47,11 @@ def test_a_post_recorded_again_is_left_as_it_was(store: Store) -> None:
 
 def test_one_identity_never_stands_for_two_uploads(store: Store) -> None:
     record_video(store)
-    record_video(store, sha256="b" * 64)
+    with store.session() as session:
+        add_video(session, "b" * 64)
     record_post(store)
     with pytest.raises(RequestRefused, match="known with other bytes"):
-        record_post(store, video_sha256="b" * 64)
-
-
-def test_the_latest_assessment_of_a_post_and_likeness_stands(store: Store) -> None:
-    record_video(store)
-    record_post(store)
-    first = record_assessment(store)
-    second = record_assessment(store, risk=0.9, flagged=True, reasons=[{"code": "face_match", "weight": 2.0, "text": "seen"}], now=LATER)
-    record_assessment(store, likeness_id=None, risk=0.1)
-    record_assessment(store, likeness_id=None, risk=0.2)
-    with store.session(read_only=True) as session:
-        [stored] = videos.assessments(session, video_sha256=SHA, likeness_id="l1")
-        [nobody] = videos.assessments(session, video_sha256=SHA, likeness_id=None)
-    assert first.id == second.id == stored.id
-    assert (stored.risk, stored.flagged, stored.reasons[0]["code"], stored.created_at) == (0.9, True, "face_match", LATER)
-    assert nobody.risk == 0.2
+        record_post(store, video="b" * 64)
 
 
 def test_a_video_never_scanned_is_not_found(store: Store) -> None:

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 
 from monitor.base.database import Store
-from monitor.review import videos
 from monitor.review.queue import claim
 from monitor.review.verdicts import Verdict, decide
 from monitor.scan.backtest import Gathered, gather
 from tests.monitor.decision.test_policy import LIVING
-from tests.monitor.review.helpers import NOW, scan
+from tests.monitor.review.helpers import NOW, add_assessment, scan
 
 FACTS = replace(LIVING, z=6.0)
 
@@ -19,10 +18,7 @@ def assessed(store: Store, post: str, *, likeness: str | None = "l1", facts: boo
     """A post and what was concluded about it; the id of its case."""
     case, _ = scan(store, video=post, post=post)
     with store.session() as session:
-        videos.record_assessment(
-            session, post_id=post, video_sha256=post, likeness_id=likeness, risk=0.9, flagged=True, reasons=[], matches=[],
-            facts=FACTS.to_json() if facts else None, policy_version="1", index_version="i", model_version="m", trust_version="t", now=NOW,
-        )  # fmt: skip
+        add_assessment(session, post, post, likeness=likeness, risk=0.9, facts=FACTS.to_json() if facts else None)
     return case.id
 
 

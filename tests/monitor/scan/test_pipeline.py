@@ -20,7 +20,7 @@ from monitor.decision import shadows
 from monitor.decision.facts import Facts
 from monitor.decision.policies import InForce, Policies
 from monitor.decision.policy import Assessment, Policy, assess, parse
-from monitor.review import cases, queue, videos
+from monitor.review import assessments, cases, queue
 from monitor.scan.result import Posted
 from monitor.scan.standing_metrics import watch_queue
 from monitor.scan.workshop import Workshop
@@ -72,8 +72,8 @@ def test_an_assessment_keeps_its_facts_without_the_name_and_they_give_the_same_a
     nobody = workshop.pipeline.scan(Posted.of(str(clips / "stranger.mp4")))
     (finding,) = found.findings
     with workshop.store.session(read_only=True) as session:
-        (kept,) = videos.assessments(session, video_sha256=found.sha256, likeness_id=finding.match.likeness)
-        (of_nobody,) = videos.assessments(session, video_sha256=nobody.sha256, likeness_id=None)
+        (kept,) = assessments.assessments(session, video_sha256=found.sha256, likeness_id=finding.match.likeness)
+        (of_nobody,) = assessments.assessments(session, video_sha256=nobody.sha256, likeness_id=None)
     assert kept.facts is not None
     assert finding.name not in str(kept.facts)
     facts = Facts.from_json(kept.facts, name=finding.name)

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.base import settings
 from monitor.cast.credentials import CAPTURED, Studio
-from monitor.review import queue, verdicts, videos
+from monitor.review import assessments, queue, verdicts, videos
 from monitor.scan.result import Posted, ScanResult
 from monitor.scan.workshop import Workshop
 from tests.monitor.household import ATHLETE, Household
@@ -56,7 +56,7 @@ def test_a_mark_raises_the_risk_and_is_kept_with_video_case_and_assessment(
         assert videos.get_video(session, result.sha256).marks == [
             mark.to_json() | {"ranges": [list(span) for span in mark.ranges], "box": list(mark.box)}
         ]
-        (kept,) = videos.assessments(session, video_sha256=result.sha256, likeness_id=result.findings[0].match.likeness)
+        (kept,) = assessments.assessments(session, video_sha256=result.sha256, likeness_id=result.findings[0].match.likeness)
         assert kept.watermarks_version == result.versions.watermarks
         assert kept.facts is not None
         assert kept.facts["watermark"] == "Quill"

@@ -21,11 +21,12 @@ from monitor.provenance.trust import TrustList, TrustLists
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
 from monitor.review import videos
+from monitor.review.assessments import Assessment, Versions
 from monitor.review.cases import Case
-from monitor.review.videos import Assessment, ManifestStore, Video
+from monitor.review.videos import ManifestStore, Video
 from monitor.scan.rejudge import Reevaluated, reevaluate
 from tests.monitor.provenance.making import clip
-from tests.monitor.review.helpers import NOW
+from tests.monitor.review.helpers import NOW, add_assessment, add_post, add_video
 
 CAMERAS = Studio("Cameras")
 NOBODY, LISTED = TrustLists(), TrustLists((TrustList("cameras", CAMERAS.anchor_pem.decode()),))
@@ -56,14 +57,13 @@ def stored(store: Store, file: Path, trust: TrustLists, *, sha256: str, keep: bo
             state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list, account=None, consent=None, z=7.0,
         )  # fmt: skip
         said = assess(facts, default_policy())
-        videos.record_video(session, sha256=sha256, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance=told.to_json(), now=NOW)
+        add_video(session, sha256, provenance=told.to_json())
         if keep:
             videos.keep_manifest_store(session, video_sha256=sha256, content=raw)
-        videos.record_post(session, id=f"post-{sha256}", video_sha256=sha256, source="x", now=NOW)
-        videos.record_assessment(
-            session, post_id=f"post-{sha256}", video_sha256=sha256, likeness_id=person.id, risk=said.risk, flagged=said.flagged,
-            reasons=[], matches=[], facts=facts.to_json(), policy_version=said.policy, index_version="i", model_version="m",
-            trust_version=told.trust_version, now=NOW,
+        add_post(session, f"post-{sha256}", sha256)
+        add_assessment(
+            session, f"post-{sha256}", sha256, likeness=person.id, risk=said.risk, flagged=said.flagged, facts=facts.to_json(),
+            versions=Versions(policy=said.policy, index="i", model="m", trust=told.trust_version),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from monitor.base import settings
 from monitor.cast.credentials import GENERATED, Studio
 from monitor.registry import consents
-from monitor.review import videos
+from monitor.review import assessments
 from monitor.scan.repeat import Repeater, Repetition
 from monitor.scan.result import Posted
 from monitor.scan.workshop import Workshop
@@ -23,7 +23,7 @@ HUNDRED = 100
 
 def repeated(workshop: Workshop, limit: int = 1000) -> list[Repetition]:
     with workshop.store.session(read_only=True) as session:
-        kept = videos.latest_assessments(session, limit=limit)
+        kept = assessments.latest_assessments(session, limit=limit)
     repeater = Repeater(workshop.pipeline, workshop.policies.at)
     return [repeater.repeat(each) for each in kept]
 
@@ -52,7 +52,7 @@ def test_a_hundred_assessments_say_the_same_again_from_vectors_index_lists_and_p
 def test_what_was_changed_behind_its_back_shows(workshop: Workshop, clips: Path) -> None:
     workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4")))
     with workshop.store.session() as session:
-        session.execute(update(videos.Assessment).values(risk=0.12, flagged=False))
+        session.execute(update(assessments.Assessment).values(risk=0.12, flagged=False))
     (again,) = repeated(workshop)
     assert not again.same
     assert [difference.split(" ")[0] for difference in again.differences] == ["risk", "flagged"]
@@ -81,7 +81,7 @@ def test_an_index_of_before_is_searched_as_it_was_and_not_as_it_is_now(workshop:
 def test_a_policy_that_is_not_known_here_is_named(workshop: Workshop, clips: Path) -> None:
     workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4")))
     with workshop.store.session() as session:
-        session.execute(update(videos.Assessment).values(policy_version="9+beef"))
+        session.execute(update(assessments.Assessment).values(policy_version="9+beef"))
     (again,) = repeated(workshop)
     assert not again.possible
     assert "weighing: policy 9+beef is not known here" in again.why_not
@@ -114,7 +114,7 @@ def test_consents_of_then_count_and_not_those_of_now(workshop: Workshop, clips: 
     result = workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4"), account="@tribute"))
     with workshop.store.session() as session:
         likeness = result.findings[0].match.likeness
-        now = result.posted.posted_at or videos.latest_assessments(session, limit=1)[0].created_at
+        now = result.posted.posted_at or assessments.latest_assessments(session, limit=1)[0].created_at
         consents.grant(session, likeness, account="@tribute", valid_from=now, actor="test", now=now)
     (again,) = repeated(workshop)
     assert again.same

@@ -14,7 +14,7 @@ from monitor.cast.credentials import GENERATED, Studio
 from monitor.decision.probe import lessons, teaching
 from monitor.decision.probe.lessons import ProbeExample
 from monitor.decision.probe.teaching import Lesson, Probe
-from monitor.review import videos
+from monitor.review import assessments
 from monitor.scan.repeat import Repeater, Repetition
 from monitor.scan.result import Posted, ScanResult
 from monitor.scan.workshop import Workshop
@@ -45,7 +45,7 @@ def suspicious(workshop: Workshop, path: Path) -> Probe:
 
 def repeated(workshop: Workshop) -> list[Repetition]:
     with workshop.store.session(read_only=True) as session:
-        kept = videos.latest_assessments(session, limit=10)
+        kept = assessments.latest_assessments(session, limit=10)
     repeater = Repeater(workshop.pipeline, workshop.policies.at)
     return [repeater.repeat(each) for each in kept]
 

@@ -14,8 +14,9 @@ from monitor.decision.probe import lessons
 from monitor.decision.probe.lessons import ProbeExample, grouped
 from monitor.decision.probe.teaching import Lesson
 from monitor.provenance.types import AI, Provenance, State
-from monitor.review import cases, queue, verdicts, videos
+from monitor.review import queue, verdicts, videos
 from tests.monitor.fakes import DIM, identity
+from tests.monitor.review.helpers import add_post, add_video, put_on_case
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -35,11 +36,9 @@ def told(state: State = State.ABSENT, ai: AI = AI.UNKNOWN) -> Provenance:
 def add(store: Store, n: int, provenance: Provenance, *, accounts: Sequence[str | None] = (None,), space: str = "s") -> str:
     sha256 = f"{n:064x}"
     with store.session() as session:
-        videos.record_video(
-            session, sha256=sha256, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance=provenance.to_json(), now=NOW
-        )
+        add_video(session, sha256, provenance=provenance.to_json())
         for i, account in enumerate(accounts):
-            videos.record_post(session, id=f"{n}-{i}", video_sha256=sha256, source="a.mp4", platform="p", account=account, now=NOW)
+            add_post(session, f"{n}-{i}", sha256, platform="p", account=account)
         assert lessons.keep(session, video_sha256=sha256, space_id=space, frames=identity(n)[None], now=NOW)
     return sha256
 
@@ -48,9 +47,7 @@ def decide(store: Store, sha256: str, verdict: str, *, likeness: str = "l") -> s
     with store.session() as session:
         post = session.scalars(select(videos.Post.id).filter_by(video_sha256=sha256)).first()
         assert post is not None
-        case, _ = cases.open_or_join(
-            session, likeness_id=likeness, video_sha256=sha256, post_id=post, risk=0.9, reasons=[], moments=[], versions={}, now=NOW
-        )
+        case, _ = put_on_case(session, post, sha256, likeness=likeness)
         lease = queue.claim(session, case.id, reviewer="ada", lease_s=60, now=NOW)
         verdicts.decide(session, case.id, reviewer="ada", token=lease.token, verdict=verdict, reason="seen", now=NOW)
         return case.id
