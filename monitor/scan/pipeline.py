@@ -14,16 +14,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from indexes.likeness import LikenessIndex
 from monitor.base.database import Store
-from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
+from monitor.base.errors import SosieError
 from monitor.base.files import write_atomically
 from monitor.base.metrics import Metrics
 from monitor.decision import policies, shadows
@@ -56,8 +55,6 @@ from monitor.vision.marks import Watermarks
 from monitor.vision.networks import Models
 from monitor.vision.pictures import jpeg_bytes
 from monitor.vision.recipes import BUNDLED_NAME
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +111,7 @@ class Pipeline:
             with self.metrics.stage("fetch"):
                 fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
-            trust = _in_force(self.trust.current)
+            trust = self.trust.current()
             fingerprint, reused = self._fingerprint(fetched, trust)
             in_force = self.policies.current()  # once: one scan goes by one policy from its start to its end
             policy = in_force.active
@@ -154,7 +151,7 @@ class Pipeline:
         )
 
     def _fingerprint(self, fetched: Fetched, trust: TrustLists) -> tuple[Fingerprint, bool]:
-        watermarks = _in_force(self.watermarks.current)
+        watermarks = self.watermarks.current()
         if (held := self.kept.get(fetched.sha256, self.models.id)) is not None:
             self.metrics.reused.inc()
             if (held.provenance.trust_version, held.provenance.rules) != (trust.version, RULES):
@@ -190,7 +187,7 @@ class Pipeline:
 
     def _probe(self) -> Probe | None:
         """The probe that acts, if it is of the encoder in use: under another encoder it waits."""
-        probe = _in_force(self.probes.active)
+        probe = self.probes.active()
         return probe if probe is not None and probe.space == self.models.encoder.space else None
 
     def _decide(
@@ -379,14 +376,6 @@ class _Beside:
     likeness: str
     shadow: Assessment
     live: Assessment
-
-
-def _in_force(read: Callable[[], T]) -> T:
-    """What an operator put in force. Where it is damaged every post would fail alike, so it is the world's fault: waited out."""
-    try:
-        return read()
-    except ConfigError as error:
-        raise InForceUnreadable(error.thing, error.reason, error.next_step) from error
 
 
 def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:
