@@ -34,5 +34,5 @@ class Space:
             raise SpaceMismatch(
                 holder,
                 f"made by {other.model} ({other.weights_sha256[:12]}), but {self.model} ({self.weights_sha256[:12]}) is in use",
-                "Run `sosie index rebuild` to embed the references with the model in use, or `sosie model use` to go back",
+                "Run `sosie index rebuild` to embed the references with the model in use, or `sosie model use ENCODER` to go back",
             )

@@ -33,7 +33,7 @@ def require_brokers(settings: Settings) -> str:
     if settings.kafka_brokers is None:
         raise ConfigError(
             "SOSIE_KAFKA_BROKERS",
-            "is not set, and this command needs Kafka; `sosie scan`, `demo` and `serve` work without",
+            "is not set, and this command needs Kafka; `sosie scan FILE` works without",
             "Set it to HOST:PORT,…",
         )
     return settings.kafka_brokers

@@ -15,6 +15,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor.base.database import Base
 
+COMMAND_LINE = "command line"
+"""The actor of what the trail has from commands that ask for nobody's name."""
+
 # SQLite numbers rows by itself only in a column of exactly this type.
 RowNumber = BigInteger().with_variant(Integer, "sqlite")
 

@@ -46,11 +46,19 @@ class Studio:
     `root` and `root_key` can issue more (tests make revocations with them).
     """
 
-    def __init__(self, name: str = "Sosie Demo Studio", *, expired: bool = False, valid_s: float = 30 * 24 * 3600) -> None:
-        """`name` is the organisation on the certificates, which end in `valid_s` seconds.
+    def __init__(
+        self,
+        name: str = "Sosie Demo Studio",
+        *,
+        expired: bool = False,
+        valid_s: float = 30 * 24 * 3600,
+        usage: x509.ObjectIdentifier = CLAIM_SIGNING,
+    ) -> None:
+        """`name` is the organisation on the certificates, which end in `valid_s` seconds; `usage` is what the signer's may be used for.
 
         The files of an `expired` studio carry a certificate that ended yesterday.
         """
+        self._usage = usage
         now = datetime.now(UTC).replace(microsecond=0)
         self.root_key, self._key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         self._issuer = named(name, f"{name} Root")
@@ -142,7 +150,7 @@ class Studio:
             begun(self._subject, self._issuer, self._key.public_key(), begin, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([CLAIM_SIGNING]), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([self._usage]), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.root_key.public_key()), critical=False)
             .sign(self.root_key, SHA256())
         )

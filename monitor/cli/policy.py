@@ -13,11 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor.base import settings
+from monitor.base.errors import PolicyUnreadable
 from monitor.cli.identity import As, signed_in
 from monitor.cli.output import out, print_json
 from monitor.decision import policies, shadows
 from monitor.decision.backtest import Backtest, Moved, Share, backtest
-from monitor.decision.policy import Policy, load_policy
+from monitor.decision.policy import Policy, default_policy, load_policy
 from monitor.decision.policy_diff import Change, changes
 from monitor.review.accounts import Role
 from monitor.scan.backtest import gather
@@ -30,8 +31,14 @@ FileOrId = Annotated[str, typer.Argument(metavar="FILE|ID", help="A policy file,
 
 
 @app.command()
-def show(policy: Annotated[str | None, typer.Argument(metavar="FILE|ID", help="Default: the one that acts.")] = None) -> None:
+def show(
+    policy: Annotated[str | None, typer.Argument(metavar="FILE|ID", help="Default: the one that acts.")] = None,
+    shipped: Annotated[bool, typer.Option("--shipped", help="The one Sosie ships; reads no setting.")] = False,
+) -> None:
     """Print a policy as it was written, after checking it."""
+    if shipped:
+        print(default_policy().text, end="")
+        return
     with Workshop(settings.load()) as workshop:
         print(_policy(workshop, policy).text, end="")
 
@@ -46,9 +53,12 @@ def schema() -> None:
 def check(file: Annotated[Path, typer.Argument(help="A policy file.")]) -> None:
     """Check a policy file; a mistake is told with its line. Says what would change."""
     with Workshop(settings.load()) as workshop:
-        policy, acting = load_policy(file), workshop.policies.current().active
+        policy, (acting, unreadable) = load_policy(file), _acting(workshop)
     out.print(f"{escape(str(file))} is a policy: {escape(policy.id)}.")
-    _print_changes(changes(acting, policy), acting)
+    if acting is None:
+        out.print(f"What would change cannot be said: {escape(unreadable)}")
+    else:
+        _print_changes(changes(acting, policy), acting)
 
 
 @app.command()
@@ -90,7 +100,7 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
     """Every stored policy, what it does, and how shadows parted from what was in force."""
     table = Table("Id", "Does", "Proposed", "Activated", "Saw", "Flags gained", "Flags lost", "Note", box=None, pad_edge=False)
     with Workshop(settings.load()) as workshop:
-        acting = workshop.policies.current().active
+        acting, unreadable = _acting(workshop)
         with workshop.store.session(read_only=True) as session:
             stored, compared = policies.list_policies(session), shadows.comparisons(session)
             for row in stored:
@@ -116,7 +126,9 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
         return
     if stored:
         out.print(table)
-    if not any(row.standing == policies.Standing.ACTIVE for row in stored):
+    if acting is None:
+        out.print(escape(unreadable))
+    elif not any(row.standing == policies.Standing.ACTIVE for row in stored):
         out.print(f"No stored policy was activated: {escape(acting.id)}, read from a file, acts.")
 
 
@@ -178,6 +190,14 @@ def _policy(workshop: Workshop, name: str | None) -> Policy:
         return load_policy(Path(name))
     with workshop.store.session(read_only=True) as session:
         return policies.read(policies.get(session, name))
+
+
+def _acting(workshop: Workshop) -> tuple[Policy | None, str]:
+    """The one that acts; None, with what to do, where this release cannot read it."""
+    try:
+        return workshop.policies.current().active, ""
+    except PolicyUnreadable as error:
+        return None, str(error)
 
 
 def _print_changes(found: list[Change], before: Policy) -> None:

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from monitor.base import settings
-from monitor.base.errors import RequestRefused
-from monitor.cli.identity import leave_a_trail
+from monitor.base.errors import InForceUnreadable, RequestRefused
 from monitor.cli.output import out, print_json
 from monitor.decision.probe import lessons, teaching
 from monitor.decision.probe.shelf import NO_PROBE
@@ -35,7 +35,7 @@ def train(
         space = workshop.models.encoder.space
         probe = teaching.teach(_lessons(workshop, space.id), space, seed=seed)
         workshop.probes.keep(probe)
-        acts = workshop.probes.active_version() == probe.version
+        acts = _active(workshop)[0] == probe.version
     if json:
         print_json(_told(probe, active=acts))
         return
@@ -77,15 +77,11 @@ def activate(
     if off == (version is not None):
         raise typer.BadParameter("give the version of a probe, or --off")
     with Workshop(settings.load()) as workshop:
-        before = workshop.probes.active_version()
         if version is None:
-            if workshop.probes.deactivate():
-                leave_a_trail(workshop, "probe.deactivated", "probe", before)
-            out.print("No probe acts from now on." if before != NO_PROBE else "No probe acted before, and none does now.")
+            said = "No probe acts from now on." if workshop.probes.deactivate() else "No probe acted before, and none does now."
+            out.print(said)
             return
         probe = workshop.probes.activate(version)
-        if before != version:
-            leave_a_trail(workshop, "probe.activated", "probe", version, instead_of=before)
     out.print(f"[bold]{probe.version}[/] acts from now on, on videos seen by {probe.space.model}.")
 
 
@@ -93,13 +89,17 @@ def activate(
 def list_(json: Annotated[bool, typer.Option("--json", help="One JSON object per probe and line.")] = False) -> None:
     """The probes, oldest first, what each was taught and which one acts."""
     with Workshop(settings.load()) as workshop:
-        active = workshop.probes.active_version()
-        probes = [workshop.probes.get(version) for version in workshop.probes.versions()]
+        active, damage = _active(workshop)
+        kept = workshop.probes.listed()
+    probes = [each.probe for each in kept if each.probe is not None]
+    damaged = [each for each in kept if each.probe is None]
     if json:
         for probe in probes:
             print_json(_told(probe, active=probe.version == active))
+        for each in damaged:
+            print_json({"version": each.version, "active": each.version == active, "damage": each.damage})
         return
-    if not probes:
+    if not kept and not damage:
         out.print("There is no probe. `sosie probe train` makes one.")
         return
     table = Table("probe", "acts", "generated", "captured", "held-back AUC", "taught from", "until", "encoder", box=None)
@@ -107,7 +107,23 @@ def list_(json: Annotated[bool, typer.Option("--json", help="One JSON object per
         acts = "yes" if probe.version == active else "may not" if probe.shortcomings() else "no"
         counts = str(probe.synthetic.videos), str(probe.captured.videos)
         table.add_row(probe.version, acts, *counts, str(probe.auc), probe.first_day, probe.last_day, probe.space.model)
-    out.print(table)
+    if probes:
+        out.print(table)
+    for each in damaged:
+        out.print(f"[bold]{each.version}[/] is damaged: {escape(each.damage or '')}")
+    if damage:
+        out.print(escape(damage))
+
+
+def _active(workshop: Workshop) -> tuple[str, str | None]:
+    """The version of the one that acts, and what is wrong with it."""
+    version = NO_PROBE
+    try:
+        version = workshop.probes.active_version()
+        workshop.probes.active()
+    except InForceUnreadable as error:
+        return version, str(error)
+    return version, None
 
 
 def _lessons(workshop: Workshop, space_id: str) -> Sequence[Lesson]:

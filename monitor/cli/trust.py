@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor.base import settings
-from monitor.base.errors import ConfigError
-from monitor.cli.identity import leave_a_trail
+from monitor.base.errors import ConfigError, InForceUnreadable
 from monitor.cli.output import out, print_json
 from monitor.provenance.trust import TrustLists
-from monitor.provenance.trust_files import Kind
+from monitor.provenance.trust_files import USAGES_MISSING, Kind
+from monitor.scan.judged_by import judged_by_others
 from monitor.scan.rejudge import Reevaluated, reevaluate
 from monitor.scan.workshop import Workshop
 
@@ -32,23 +32,38 @@ _NOBODY = (
 
 @app.command()
 def show(json: Annotated[bool, _JSON] = False) -> None:
-    """The lists in force, with the SHA-256 of each file, to be compared with its publisher's."""
+    """The lists in force, with the SHA-256 of each file, to be compared with its publisher's. One that is damaged says what to do."""
     with Workshop(settings.load()) as workshop:
-        listed, trust, own = workshop.trust_shelf.listed(), workshop.trust, workshop.settings.trust_anchors
+        listed, own = workshop.trust_shelf.listed(), workshop.settings.trust_anchors
+        trust, damage = _readable(workshop)
+        others = [] if trust is None else judged_by_others(workshop.store, trust)
+        lacking = workshop.trust_shelf.lacks_usages()
     if json:
         files = [asdict(each) for each in listed]
-        print_json({"version": trust.version, "files": files, "settings": [str(file) for file in own], "signers": _count(trust)})
+        said = {"version": trust and trust.version, "files": files, "settings": [str(file) for file in own]}
+        print_json({**said, "signers": trust and _count(trust), "judged_by_others": [asdict(other) for other in others]})
         return
     table = Table("Kind", "Name", "Holds", "Added", "SHA-256", box=None, pad_edge=False)
-    holds = {item.name: f"{len(item.certificates)} authorities for {item.purpose}" for item in trust.lists}
-    holds |= {item.name: f"{len(item.certificates)} signers" for item in trust.allowed}
+    holds = {} if trust is None else {item.name: f"{len(item.certificates)} authorities for {item.purpose}" for item in trust.lists}
+    holds |= {} if trust is None else {item.name: f"{len(item.certificates)} signers" for item in trust.allowed}
+    holds |= {each.name: "damaged" for each in listed if each.damage is not None}
     for each in listed:
-        table.add_row(*map(escape, (each.kind, each.name, holds.get(each.name, ""), each.added_at, each.sha256)))
+        table.add_row(*map(escape, (each.kind, each.name, holds.get(each.name, ""), each.added_at[:10], each.sha256)))
     for file in own:
         table.add_row(*map(escape, ("settings", file.name, holds.get(file.name, ""), "", str(file))))
     if table.row_count:
         out.print(table)
+    for each in listed:
+        if each.damage is not None:
+            out.print(f"[bold]{escape(each.name)}[/]: {escape(each.damage)}")
+    if trust is None:
+        out.print(f"Nothing is judged until this is mended: {escape(damage)}")
+        return
     out.print(f"Version {trust.version}; verdicts name it, the list that matched, and the certificate on it.")
+    for other in others:
+        out.print(escape(str(other)))
+    if lacking:
+        out.print(USAGES_MISSING)
     if not _count(trust):
         out.print(_NOBODY)
 
@@ -61,27 +76,26 @@ def update(
         str | None, typer.Option(help="What verdicts call the list (one file); default: its common name, or the file's.")
     ] = None,
     sha256: Annotated[str | None, typer.Option(help="What the one file must have, from its publisher.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Let a file take the place of another of its name.")] = False,
 ) -> None:
-    """Put lists in force, from the next video on, in every process; then judge stored videos by them. Without files: only judge.
+    """Put lists in force, from the next video on, on every machine; then judge stored videos by them. Without files: only judge.
 
-    The official list, its time-stamp list and the interim lists replace an older one of their kind.
+    Published lists are called by their common names, so a newer one takes the older one's place: that takes --replace.
     """
     with Workshop(settings.load()) as workshop:
-        before = workshop.trust.version
-        added = workshop.trust_shelf.update(files, kind=kind, name=name, sha256=sha256) if files else []
+        added = workshop.trust_shelf.update(files, kind=kind, name=name, sha256=sha256, replace=replace) if files else []
         for each in added:
             out.print(f"[bold]{each.kind}[/]  {escape(each.name)}, SHA-256 {each.sha256}")
-        _follow(workshop, before, "trust.updated", [each.name for each in added])
+        _follow(workshop, changed=bool(added))
 
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The list's name, as `show` has it.")]) -> None:
     """Believe a list no more, and judge stored videos without it."""
     with Workshop(settings.load()) as workshop:
-        before = workshop.trust.version
         workshop.trust_shelf.remove(name)
         out.print(f"{escape(name)} is believed no more.")
-        _follow(workshop, before, "trust.removed", [name])
+        _follow(workshop, changed=True)
 
 
 @app.command()
@@ -90,20 +104,34 @@ def verify() -> None:
     with Workshop(settings.load()) as workshop:
         trust = workshop.trust
         listed = workshop.trust_shelf.listed()
+        lacking = workshop.trust_shelf.lacks_usages()
         expired = [item.name for item in trust.lists if _all_expired(item.certificates)]
     for name in expired:
         out.print(f"[bold]{escape(name)}[/]: every authority on it has expired.")
-    out.print(f"{len(listed)} files of the bundle are what was put in force; version {trust.version}.")
+    if lacking:
+        out.print(USAGES_MISSING)
+    out.print(f"{len(listed)} lists are what was put in force; version {trust.version}.")
     if not _count(trust):
-        raise ConfigError("The trust bundle", "vouches for nobody: no list of signers is loaded", "`sosie trust update FILE…` takes them")
+        raise ConfigError("The trust lists", "vouch for nobody: no list of signers is in force", "`sosie trust update FILE…` takes them")
 
 
-def _follow(workshop: Workshop, before: str, action: str, names: list[str]) -> None:
-    trust = workshop.trust
-    if trust.version != before:
-        leave_a_trail(workshop, action, "trust", trust.version, lists=names, before=before)
-    out.print(f"Trust version {trust.version}{' (unchanged)' if trust.version == before else ''}.")
+def _readable(workshop: Workshop) -> tuple[TrustLists | None, str]:
+    """What is in force; None, with what to do, where it cannot be read."""
+    try:
+        return workshop.trust, ""
+    except InForceUnreadable as error:
+        return None, str(error)
+
+
+def _follow(workshop: Workshop, *, changed: bool) -> None:
+    trust, damage = _readable(workshop)
+    if trust is None:
+        out.print(f"Stored videos are not judged again until this is mended: {escape(damage)}")
+        return
+    out.print(f"Trust version {trust.version}{'' if changed else ' (unchanged)'}.")
     _print(reevaluate(workshop.store, workshop.sandbox, workshop.policies, trust))
+    if workshop.trust_shelf.lacks_usages():
+        out.print(USAGES_MISSING)
     if not _count(trust):
         out.print(_NOBODY)
 

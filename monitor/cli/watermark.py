@@ -12,7 +12,6 @@ from rich.table import Table
 
 from monitor.base import settings
 from monitor.base.errors import RequestRefused
-from monitor.cli.identity import leave_a_trail
 from monitor.cli.output import out, print_json
 from monitor.intake.sniff import require_video
 from monitor.scan.result import clock_text
@@ -32,8 +31,6 @@ def add(
     """Look for a mark from now on. A mark is weak evidence: it is cropped away as easily as it is forged."""
     with Workshop(settings.load()) as workshop:
         kept, new = workshop.watermarks.add(name, template, generator)
-        if new:
-            leave_a_trail(workshop, "watermark.added", "watermark", kept.sha256, name=kept.name, generator=kept.generator)
     out.print(f"{escape(kept.name)} {'is looked for from now on' if new else 'was there already'} ({kept.sha256[:12]}).")
 
 
@@ -51,16 +48,18 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
         return
     table = Table("name", "generator", "added", "SHA-256", box=None)
     for mark in kept:
-        table.add_row(escape(mark.name), escape(mark.generator or ""), mark.added_at, mark.sha256[:12])
+        table.add_row(escape(mark.name), escape(mark.generator or ""), mark.added_at[:10], mark.sha256[:12])
     out.print(table)
+    for mark in kept:
+        if mark.damage is not None:
+            out.print(f"[bold]{escape(mark.name)}[/] is damaged: {escape(mark.damage)}")
 
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The mark's name.")]) -> None:
     """Look for a mark no more."""
     with Workshop(settings.load()) as workshop:
-        removed = workshop.watermarks.remove(name)
-        leave_a_trail(workshop, "watermark.removed", "watermark", removed.sha256, name=removed.name)
+        workshop.watermarks.remove(name)
     out.print(f"{escape(name)} is looked for no more.")
 
 

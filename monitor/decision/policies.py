@@ -73,24 +73,25 @@ def propose(session: Session, text: str, *, name: str, note: str | None, actor: 
 def activate(session: Session, policy_id: str, *, instead_of: Policy, actor: str, now: datetime) -> StoredPolicy:
     """Let a policy act, in place of the one that does (`instead_of`, for when none is stored). Again: nothing changes.
 
-    Raises `NotFound`, and `RequestRefused` where the one who proposed it activates a change of more than words.
+    Whether the one that acts can be read does not matter; where it cannot, the change counts as one of more than words. Raises `NotFound`,
+    and `RequestRefused` where the one who proposed it activates such a change.
     """
     rows = {row.id: row for row in locked(session, select(StoredPolicy).order_by(StoredPolicy.id))}  # all: two at once must not both act
     chosen = _found(rows, policy_id)
     acting = next((row for row in rows.values() if row.standing == Standing.ACTIVE), None)
     if acting is chosen:
         return chosen
-    before = instead_of if acting is None else _parsed(acting.text, acting.id)
-    if moves_a_threshold(before, _parsed(chosen.text, chosen.id)) and actor == chosen.proposed_by:
+    after, before = _parsed(chosen.text, chosen.id), instead_of if acting is None else _readable(acting)
+    if (before is None or moves_a_threshold(before, after)) and actor == chosen.proposed_by:
         raise RequestRefused(
             f"Policy {chosen.id}",
             f"changes what is flagged or where cases go, and {actor} proposed it",
-            "Have a second person read `sosie policy diff` and activate it",
+            "Have a second person read `sosie policy diff ID` and activate it: `sosie policy activate ID --as ACCOUNT`",
         )
     if acting is not None:
         acting.standing = Standing.RETIRED
     chosen.standing, chosen.activated_by, chosen.activated_at = Standing.ACTIVE, actor, now
-    _audit(session, chosen.id, "policy.activated", actor=actor, now=now, instead_of=before.id)
+    _audit(session, chosen.id, "policy.activated", actor=actor, now=now, instead_of=instead_of.id if acting is None else acting.id)
     session.flush()
     return chosen
 
@@ -170,9 +171,15 @@ def _parsed(text: str, policy_id: str) -> Policy:
     try:
         return parse(text, f"policy {policy_id}", of_before=True)
     except PolicyError as error:
-        raise PolicyUnreadable(
-            error.thing, f"this release cannot read it: {error.reason}", "Run one release everywhere, or activate a policy of this one"
-        ) from error
+        next_step = "Run one release everywhere, or let another act: `sosie policy list`, `sosie policy activate ID --as ACCOUNT`"
+        raise PolicyUnreadable(error.thing, f"this release cannot read it: {error.reason}", next_step) from error
+
+
+def _readable(row: StoredPolicy) -> Policy | None:
+    try:
+        return read(row)
+    except PolicyUnreadable:
+        return None
 
 
 def _found(rows: dict[str, StoredPolicy], policy_id: str) -> StoredPolicy:

@@ -214,7 +214,7 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{name}:{line}", f"is not YAML: {error.problem}", "Mend this line") from error
     if not isinstance(tree, Mapping):
-        raise PolicyError(f"{name}:1", "is not a policy: no settings in it", "Start from the shipped policy: `sosie policy show`")
+        raise PolicyError(f"{name}:1", "is not a policy: no settings in it", "Start from the shipped policy: `sosie policy show --shipped`")
     values = dict(tree)
     if of_before and isinstance(tree.get("signals"), Mapping):
         values["signals"] = {code.value: {"weight": 0, "text": ""} for code in SignalCode} | dict(tree["signals"])
@@ -240,7 +240,7 @@ def _next_step(path: list[int | str]) -> str:
         return f"A route has queue, priority and sla_hours; classes are {', '.join(LikenessClass)}"
     if path[:1] == ["signals"]:
         return f"Signals are: {', '.join(SignalCode)}"
-    return "Mend this line; `sosie policy show` prints the shipped policy as an example"
+    return "Mend this line; `sosie policy show --shipped` prints the shipped policy as an example"
 
 
 def _line(tree: Any, path: list[int | str]) -> int:

@@ -62,7 +62,7 @@ def require_video(path: Path, source: str) -> Sniffed:
         case Kind.VIDEO:
             return found
         case Kind.PICTURE:
-            raise NotAVideo(source, _instead(found), "To watch for the person in it, register it with `sosie likeness add`")
+            raise NotAVideo(source, _instead(found), "To watch for the person in it, register it: `sosie likeness add NAME PICTURE`")
         case Kind.AUDIO:
             raise NotAVideo(source, _instead(found), "Give the video; Sosie looks at faces, not at voices")
     if found.name == "empty file":

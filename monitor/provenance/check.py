@@ -28,9 +28,9 @@ from monitor.provenance.sentences import explain
 from monitor.provenance.signature import chains
 from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
-from monitor.provenance.types import AI, Provenance, Signal, State
+from monitor.provenance.types import AI, USAGES_MISSING, Provenance, Signal, State
 from monitor.provenance.verdict import CONTENT, Finding, judge
-from monitor.provenance.vouching import vouch
+from monitor.provenance.vouching import usages_missing, vouch
 
 __all__ = ["MAX_STORE_BYTES", "check", "manifest_store", "recheck"]
 
@@ -137,7 +137,9 @@ def _judged(
     again: Callable[[TrustLists], Mapping[str, Any]],
     besides: Sequence[Finding] = (),
 ) -> Provenance:
-    vouched = vouch(results, [manifest["label"] for manifest in store["manifests"]], chains(raw), trust, again)
+    labels, signers = [manifest["label"] for manifest in store["manifests"]], chains(raw)
+    vouched = vouch(results, labels, signers, trust, again)
+    lacking = None if vouched.trusted or not labels else usages_missing(signers.get(labels[0], ()), trust)
     findings = (*besides, *vouched.findings)
     state = judge(findings, signer_trusted=vouched.trusted)
     return Provenance(
@@ -147,6 +149,7 @@ def _judged(
         trust_list=vouched.trust_list if state is State.TRUSTED else None,
         signals=(
             *(Signal(f.code, f.where, explain(f.code, ingredient=f.ingredient)) for f in findings[:_SIGNALS_KEPT]),
+            *(() if lacking is None else (Signal(USAGES_MISSING, "file", lacking),)),
             *signals_of(store),
             *rubric_signals(store),
             *recorded_failures(store),

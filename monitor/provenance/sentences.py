@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.provenance.types import AI, Provenance, State
+from monitor.provenance.types import AI, USAGES_MISSING, Provenance, State
 
 __all__ = ["explain", "sentences"]
 
@@ -46,6 +46,7 @@ _MEANING = {
     "signingCredential.untrusted": "No loaded trust list vouches for the certificate.",
 }
 
+_WHY_USAGES = "its certificate is not one that may sign C2PA claims by the key usages in force"
 _WHY_UNTRUSTED = (
     ("signingCredential.untrusted", "no loaded trust list vouches for its signer"),
     ("signingCredential.invalid", "its certificate is not one that may sign C2PA claims"),
@@ -63,10 +64,18 @@ def explain(code: str, *, ingredient: bool) -> str:
 
 def sentences(provenance: Provenance) -> list[str]:
     """What a reviewer reads, most important first. Names from the file are quoted as claims unless a list vouches for them."""
-    why = next(
-        (reason for code, reason in _WHY_UNTRUSTED if any(c.startswith(code) for c in provenance.codes)), "nobody vouches for its signer"
+    lacking = [signal.text for signal in provenance.signals if signal.code == USAGES_MISSING]
+    why = (
+        _WHY_USAGES
+        if lacking
+        else next(
+            (reason for code, reason in _WHY_UNTRUSTED if any(c.startswith(code) for c in provenance.codes)),
+            "nobody vouches for its signer",
+        )
     )
     lines = [_STATE[provenance.state].format(list=provenance.trust_list, url=provenance.remote_url, why=why)]
+    if provenance.state is State.UNTRUSTED:
+        lines.extend(lacking)
     if provenance.manifests:
         lines.append(_signature(provenance))
         lines.append(_declaration(provenance))

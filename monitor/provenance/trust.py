@@ -34,6 +34,7 @@ __all__ = [
     "only_certificates",
     "single_signers",
     "usages",
+    "usages_of",
 ]
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
@@ -191,3 +192,11 @@ def is_authority(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):  # ValueError: extensions that break their own rules
         return False
+
+
+def usages_of(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
+    """The extended key usages a certificate names; none where it names none, or breaks the rules of naming them."""
+    try:
+        return [*certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value]
+    except (x509.ExtensionNotFound, ValueError):
+        return []

@@ -17,12 +17,11 @@ Words can be copied: what a file *is* shows in its SHA-256, which `sosie trust s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from monitor.base.errors import ConfigError
@@ -37,9 +36,10 @@ from monitor.provenance.trust import (
     only_certificates,
     single_signers,
     usages,
+    usages_of,
 )
 
-__all__ = ["Kind", "TrustFile", "bundle", "named", "recognise"]
+__all__ = ["USAGES_MISSING", "Kind", "TrustFile", "bundle", "lacks_usages", "named", "recognise"]
 
 
 class Kind(StrEnum):
@@ -52,11 +52,6 @@ class Kind(StrEnum):
     OWN_TSA = "own-tsa"
     OWN_ALLOWED = "own-allowed"
 
-    @property
-    def of_one(self) -> bool:
-        """There is one of this kind: a newer replaces it."""
-        return self in _NAMES
-
 
 _NAMES = {
     Kind.OFFICIAL: "C2PA trust list",
@@ -65,6 +60,11 @@ _NAMES = {
     Kind.INTERIM_ALLOWED: "interim allowed list (frozen)",
     Kind.USAGES: "extended key usages",
 }
+USAGES_MISSING = (
+    "The interim list is in force without the key usages it is published with: most files whose signers it names stay `untrusted`, "
+    "as signed by certificates that may not sign C2PA claims. Download its `store.cfg` and run `sosie trust update store.cfg`."
+)
+
 _ORDER = list(Kind)
 """In which lists are asked who vouches: the official before the interim, the operator's own last."""
 
@@ -123,17 +123,16 @@ def bundle(files: Sequence[TrustFile], own: TrustLists) -> TrustLists:
     return TrustLists((*lists, *own.lists), "\n".join(ekus), (*allowed, *own.allowed))
 
 
+def lacks_usages(kinds: Iterable[str], own: TrustLists) -> bool:
+    """Whether an interim list of these kinds is in force, and no file of key usages, neither beside it nor in the settings (`own`)."""
+    there = {*kinds}
+    return bool(there & {Kind.INTERIM, Kind.INTERIM_ALLOWED}) and Kind.USAGES not in there and own.ekus == SPECIFIED_EKUS
+
+
 def _stamps_time(content: bytes, file: Path) -> bool:
     """Whether its certificates that name a usage name time-stamping, and none signs claims."""
-    usages_named = [usage for usage in map(_usages_of, only_certificates(content, file)) if usage]
+    usages_named = [usage for usage in map(usages_of, only_certificates(content, file)) if usage]
     return bool(usages_named) and all(ExtendedKeyUsageOID.TIME_STAMPING in usage for usage in usages_named)
-
-
-def _usages_of(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
-    try:
-        return {*certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value}
-    except (x509.ExtensionNotFound, ValueError):
-        return set()
 
 
 def _mostly_authorities(content: bytes, file: Path) -> bool:

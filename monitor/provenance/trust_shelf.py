@@ -1,136 +1,206 @@
-"""The operator's trust bundle: which lists are in force, each pinned by its SHA-256.
+"""The operator's trust lists in force: which, each pinned by its SHA-256, for every machine of the database (`monitor.base.in_force`).
 
-    HOME/trust/bundle.json     kind, name, SHA-256 and day of each file
-    HOME/trust/<sha256>        the file as it was downloaded; never changed, never deleted
-
-The bundle is replaced whole, under a lock; a worker that runs sees a change with its next video. Lists named by SOSIE_TRUST_ANCHORS are in
-force beside it. A file whose bytes are not those in the bundle is refused: nothing is judged by a list nobody chose.
+A list is known by its name. Another file under a name that is in force takes that one's place, and only when that is asked for; under a
+name of its own it stands beside it. Lists named by SOSIE_TRUST_ANCHORS are in force beside these, on that machine alone. Nothing is judged
+by a list nobody chose: a worker that meets a damaged one waits, and whoever replaces or removes it need not read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
-from monitor.base.errors import ConfigError, NotFound, RequestRefused
-from monitor.base.files import exclusive, write_atomically
+from monitor.base.audit import COMMAND_LINE
+from monitor.base.database import Store
+from monitor.base.errors import ConfigError, InForceUnreadable, NotFound, RequestRefused
+from monitor.base.in_force import DAMAGED, Change, Item, Shelf
+from monitor.base.inherited import Inheritance, Inherited, content_of, day
 from monitor.provenance.trust import TrustLists
-from monitor.provenance.trust_files import Kind, TrustFile, bundle, named, recognise
+from monitor.provenance.trust_files import Kind, TrustFile, bundle, lacks_usages, named, recognise
+
+__all__ = ["Listed", "TrustShelf"]
 
 _MAX_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file of the bundle."""
+    """A list in force. `damage` says why it cannot be read, and what to do; None: it can."""
 
-    kind: Kind
+    kind: str
     name: str
     sha256: str
     added_at: str
+    added_by: str
+    damage: str | None = None
 
 
 class TrustShelf:
-    """The bundle of one home, and the lists of the settings (`own`). Thread-safe; several processes may share the home."""
+    """The lists of one database, and those of this machine's settings (`own`). Thread-safe.
 
-    def __init__(self, home: Path, own: TrustLists) -> None:
-        self._folder = home / "trust"
-        self._file = self._folder / "bundle.json"
+    `home`: its folder `trust`, where release 0.1 kept the lists, is taken over once.
+    """
+
+    def __init__(self, store: Store, own: TrustLists, home: Path) -> None:
         self._own = own
-        self._lock = Lock()
-        self._read: tuple[tuple[Listed, ...], TrustLists] = ((), own)
+        inheritance = Inheritance(
+            home / "trust" / "bundle.json", _bundle_of_before, _command, "put lists in force: `sosie trust update FILE…`"
+        )
+        self._shelf: Shelf[TrustLists] = Shelf(store, "trust", self._made, _damaged, inheritance)
 
     def listed(self) -> tuple[Listed, ...]:
-        """What is in the bundle. Raises `ConfigError` for a bundle that is none."""
-        try:
-            files = json.loads(self._file.read_bytes())["files"]
-            return tuple(Listed(Kind(file["kind"]), str(file["name"]), str(file["sha256"]), str(file["added_at"])) for file in files)
-        except FileNotFoundError:
-            return ()
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(self._file, f"is no trust bundle ({error})", "Restore it, or remove it and update the lists again") from None
+        """What is in force, by name, damaged or not. Raises as `Shelf.held` does."""
+        return tuple(_listed(item) for item in self._shelf.held())
+
+    def lacks_usages(self) -> bool:
+        """Whether the interim list is in force without its key usages (`USAGES_MISSING`)."""
+        return lacks_usages((each.kind for each in self.listed()), self._own)
 
     def current(self) -> TrustLists:
-        """The lists in force now, read once for each change. Raises `ConfigError` for a list that is missing or was changed."""
-        with self._lock:
-            listed = self.listed()
-            if listed != self._read[0]:
-                self._read = (listed, self._bundle(listed))
-            return self._read[1]
+        """The lists in force now, read once for each change. Raises `InForceUnreadable` for one that is damaged or of a newer release."""
+        return self._shelf.current()
 
     def update(
-        self, files: Sequence[Path], *, kind: Kind | None = None, name: str | None = None, sha256: str | None = None
+        self,
+        files: Sequence[Path],
+        *,
+        kind: Kind | None = None,
+        name: str | None = None,
+        sha256: str | None = None,
+        replace: bool = False,
+        actor: str = COMMAND_LINE,
     ) -> list[Listed]:
-        """Put lists in the bundle, all or none. One of a kind of which there is one, or of a name that is known, takes that one's place.
+        """Put lists in force, all or none; says which are new. One that is in force already, undamaged, is none of these.
 
-        `kind` and `name` state what is recognised otherwise; `sha256` is what the one file must have. Raises `ConfigError` for what is
-        no trust list, `RequestRefused` for other bytes than `sha256` says.
+        `kind` and `name` state what is recognised otherwise; `sha256` is what the one file must have; `replace` lets a file take the place
+        of another of its name. Raises `ConfigError` for what is no trust list, `RequestRefused` for other bytes than `sha256` says,
+        for two files of one name, and for one that would take another's place without `replace`.
         """
         if len(files) != 1 and (name or sha256):
             raise RequestRefused("A name or a SHA-256", "is that of one file", "Update one list at a time")
-        read = [(file, _content(file)) for file in files]
-        added: list[tuple[Listed, bytes]] = []
-        for file, content in read:
-            digest = hashlib.sha256(content).hexdigest()
-            if sha256 is not None and digest != sha256.strip().lower():
-                raise RequestRefused(
-                    file, f"has the SHA-256 {digest}, not the one given", "Download it again, and compare with its publisher"
+        added = _named([_recognised(file, kind, sha256) for file in files], name)
+        bundle(added, TrustLists())  # every mistake shows before a change
+        if taken := {each.name for each in added}.intersection(_names(self._own)):
+            raise ConfigError(taken.pop(), "two trust lists have this name", "Give one another: verdicts name the list that matched")
+        with self._shelf.changing(actor=actor) as change:
+            _refuse_replacing(added, change, replace)
+            before = self._version(change)
+            new = [each.name for each in added if change.put(each.name, each.content, {"kind": each.kind.value})]
+            if new:
+                change.record("updated", self._version(change) or "unreadable", lists=new, before=before)
+            return [_listed(item) for item in change.items() if item.name in new]
+
+    def remove(self, name: str, *, actor: str = COMMAND_LINE) -> Listed:
+        """Believe this list no more, whatever its state. Raises `NotFound`."""
+        with self._shelf.changing(actor=actor) as change:
+            for item in change.items(name):
+                before = self._version(change)
+                change.end(item)
+                change.record("removed", self._version(change) or "unreadable", lists=[name], before=before)
+                return _listed(item)
+            raise NotFound(f"Trust list {name!r}", "is not in force", "`sosie trust show` names those that are")
+
+    def _made(self, items: Sequence[Item]) -> TrustLists:
+        files = [TrustFile(_kind(item), item.name, item.content or b"") for item in items]
+        try:
+            made = bundle(files, self._own)
+        except ConfigError as error:
+            raise InForceUnreadable(error.thing, error.reason, f"Remove it: `sosie trust remove {shlex.quote(error.thing)}`") from error
+        for name, times in Counter(_names(made)).items():
+            if times > 1:  # put in force on a machine without it in the settings
+                raise InForceUnreadable(
+                    f"Trust list {name!r}",
+                    "is in force for all machines, and SOSIE_TRUST_ANCHORS names another of this name here",
+                    f"Rename the file that the setting names, or `sosie trust remove {shlex.quote(name)}`",
                 )
-            what = kind or recognise(content, file)
-            added.append((Listed(what, name or named(what, file), digest, datetime.now(UTC).date().isoformat()), content))
-        bundle([TrustFile(each.kind, each.name, content) for each, content in added], TrustLists())  # every mistake shows before a change
-        for each, content in added:
-            write_atomically(self._folder / each.sha256, content)
-        with self._changing() as listed:
-            for each, _ in added:
-                listed[:] = [other for other in listed if not _replaces(each, other)] + [each]
-        return [each for each, _ in added]
-
-    def remove(self, name: str) -> Listed:
-        """Believe this list no more. Raises `NotFound`."""
-        with self._changing() as listed:
-            for each in listed:
-                if each.name == name:
-                    listed.remove(each)
-                    return each
-        raise NotFound(f"Trust list {name!r}", "is not in the bundle", "`sosie trust show` names those that are")
-
-    @contextmanager
-    def _changing(self) -> Iterator[list[Listed]]:
-        with exclusive(self._folder):
-            listed = [*self.listed()]
-            yield listed
-            self._bundle(listed)  # two lists of one name, with those of the settings
-            text = json.dumps({"files": [asdict(each) for each in sorted(listed, key=lambda each: (each.kind, each.name))]}, indent=2)
-            write_atomically(self._file, text.encode() + b"\n")
-
-    def _bundle(self, listed: Sequence[Listed]) -> TrustLists:
-        made = bundle([TrustFile(each.kind, each.name, self._content(each)) for each in listed], self._own)
-        names = [item.name for item in made.lists] + [item.name for item in made.allowed]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(name, "two trust lists have this name", "Give one another: verdicts name the list that matched")
         return made
 
-    def _content(self, each: Listed) -> bytes:
-        file = self._folder / each.sha256
+    def _version(self, change: Change) -> str | None:
+        """Of what is in force at this point of a change; None: something of it cannot be read."""
+        items = change.items()
         try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != each.sha256:
-            raise ConfigError(file, f"the {each.name} is missing or was changed", "Update it from its publisher again, or remove it")
-        return content
+            return None if any(item.damaged for item in items) else self._made(items).version
+        except InForceUnreadable:
+            return None
 
 
-def _replaces(new: Listed, old: Listed) -> bool:
-    return new.name == old.name or (new.kind is old.kind and new.kind.of_one)
+def _listed(item: Item) -> Listed:
+    damage = None
+    try:
+        if item.damaged:
+            raise _damaged(item)
+        _kind(item)
+    except InForceUnreadable as error:
+        damage = f"{error.reason}. {error.next_step}."
+    return Listed(str(item.detail.get("kind")), item.name, item.sha256, item.added_at.isoformat(timespec="seconds"), item.added_by, damage)
+
+
+def _kind(item: Item) -> Kind:
+    try:
+        return Kind(item.detail["kind"])
+    except (KeyError, ValueError):
+        raise InForceUnreadable(
+            f"Trust list {item.name!r}",
+            "is of a kind that this release does not know",
+            f"Run one release everywhere, or `sosie trust remove {shlex.quote(item.name)}`",
+        ) from None
+
+
+def _damaged(item: Item) -> InForceUnreadable:
+    name, kind = shlex.quote(item.name), shlex.quote(str(item.detail.get("kind")))
+    return InForceUnreadable(
+        f"Trust list {item.name!r}",
+        DAMAGED,
+        f"Put it in force anew from its publisher: `sosie trust update FILE --kind {kind} --name {name} --replace`, "
+        f"or do without it: `sosie trust remove {name}`",
+    )
+
+
+def _recognised(file: Path, kind: Kind | None, sha256: str | None) -> tuple[Path, Kind, bytes]:
+    content = _content(file)
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise RequestRefused(file, f"has the SHA-256 {digest}, not the one given", "Download it again, and compare with its publisher")
+    return file, kind or recognise(content, file), content
+
+
+def _named(files: Sequence[tuple[Path, Kind, bytes]], name: str | None) -> list[TrustFile]:
+    """Each under its kind's common name, or the file's; where several of a command share the common one, it takes both."""
+    common = Counter(named(kind, file) for file, kind, _ in files)
+    made: dict[str, tuple[Path, TrustFile]] = {}
+    for file, kind, content in files:
+        called = name or named(kind, file)
+        if common[called] > 1 and called != file.name:
+            called = f"{called}: {file.name}"
+        if called in made:
+            raise RequestRefused(
+                f"{made[called][0]} and {file}",
+                f"would both be called {called!r}, and one would take the other's place",
+                "Give them one after the other, each with a `--name` of its own",
+            )
+        made[called] = file, TrustFile(kind, called, content)
+    return [each for _, each in made.values()]
+
+
+def _refuse_replacing(added: Sequence[TrustFile], change: Change, replace: bool) -> None:
+    there = {item.name: item for item in change.items()}
+    gone = [
+        there[each.name] for each in added if each.name in there and there[each.name].sha256 != hashlib.sha256(each.content).hexdigest()
+    ]
+    if gone and not replace:
+        said = ", ".join(f"{item.name!r} of {item.added_at:%Y-%m-%d} (SHA-256 {item.sha256[:12]}…)" for item in gone)
+        raise RequestRefused(
+            said, "is in force, and would be replaced", "Give `--replace` if it should be, or another `--name` to have both in force"
+        )
+
+
+def _names(lists: TrustLists) -> list[str]:
+    return [*(item.name for item in lists.lists), *(item.name for item in lists.allowed)]
 
 
 def _content(file: Path) -> bytes:
@@ -140,3 +210,22 @@ def _content(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise ConfigError(file, f"cannot be read ({error.strerror})", "Check the path and the permissions") from error
+
+
+def _bundle_of_before(file: Path) -> list[Inherited]:
+    """HOME/trust of release 0.1: `bundle.json`, and each file under its SHA-256."""
+    return [
+        Inherited(
+            str(each["name"]),
+            str(each["sha256"]),
+            content_of(file.with_name(Path(each["sha256"]).name)),
+            {"kind": str(each["kind"])},
+            day(each["added_at"]),
+        )
+        for each in json.loads(file.read_bytes())["files"]
+    ]
+
+
+def _command(each: Inherited) -> str:
+    kind, name = shlex.quote(str(each.detail["kind"])), shlex.quote(each.name)
+    return f"sosie trust update $SOSIE_HOME/trust/{each.sha256} --kind {kind} --name {name} --replace"

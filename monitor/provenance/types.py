@@ -13,7 +13,10 @@ from typing import Any
 
 from monitor.provenance.history import History
 
-__all__ = ["AI", "Provenance", "Signal", "State"]
+__all__ = ["AI", "USAGES_MISSING", "Provenance", "Signal", "State"]
+
+USAGES_MISSING = "usages_missing"
+"""The signal that a list names the signer, and only the list's file of key usages is not in force; its text says what to do."""
 
 
 class State(StrEnum):

@@ -26,10 +26,10 @@ from cryptography.x509 import Certificate
 
 from monitor.provenance.manifest import plain, short_path
 from monitor.provenance.signature import fingerprint, name_of, vouching
-from monitor.provenance.trust import Purpose, TrustList, TrustLists
+from monitor.provenance.trust import Purpose, TrustList, TrustLists, usages_of
 from monitor.provenance.verdict import Finding
 
-__all__ = ["Vouched", "findings_of", "vouch"]
+__all__ = ["Vouched", "findings_of", "usages_missing", "vouch"]
 
 Results = Mapping[str, Any]
 """The library's validation results."""
@@ -94,6 +94,24 @@ def vouch(
         certificate=certificate,
         anchor=None if anchor is None else f"{plain(name_of(anchor))}, SHA-256 {fingerprint(anchor)}",
         stamp_list=_stamp_list(results),
+    )
+
+
+def usages_missing(chain: Sequence[Certificate], trust: TrustLists) -> str | None:
+    """What to do where a list leads to the signer, and only the key usages of its certificate are not among those in force; else None."""
+    if not chain:
+        return None
+    usages = [usage.dotted_string for usage in usages_of(chain[0])]
+    if not usages or {*usages} & {*trust.ekus.splitlines()}:
+        return None
+    lists = [item.name for item in trust.signers if vouching(chain, item.certificates) is not None]
+    allowed = trust.allowing(fingerprint(chain[0]))
+    name = lists[0] if lists else allowed.name if allowed is not None else None
+    if name is None:
+        return None
+    return (
+        f"{name} names its signer, but the key usages of the signer's certificate ({', '.join(usages)}) are not in force: if the list is "
+        "published with a file of key usages (`store.cfg` of the interim list), an operator adds it by `sosie trust update store.cfg`."
     )
 
 

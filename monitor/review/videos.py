@@ -140,5 +140,5 @@ def is_recorded(session: Session, *, id: str, source: str) -> bool:
 def get_video(session: Session, sha256: str) -> Video:
     """Raises `NotFound`."""
     if (video := session.get(Video, sha256)) is None:
-        raise NotFound(f"Video {sha256[:12]}", "has never been scanned", "Scan it with `sosie scan`")
+        raise NotFound(f"Video {sha256[:12]}", "has never been scanned", "Scan it with `sosie scan FILE`")
     return video

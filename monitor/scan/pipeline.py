@@ -12,14 +12,12 @@ What a caller may rely on:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from monitor.base.database import Store
-from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
+from monitor.base.errors import SosieError
 from monitor.base.metrics import Metrics
 from monitor.decision.policies import Policies
 from monitor.decision.policy import assess_nobody
@@ -43,8 +41,6 @@ from monitor.scan.result import Posted, ScanResult
 from monitor.vision.frames import SampleOptions
 from monitor.vision.marks import Watermarks
 from monitor.vision.networks import Models
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ class Pipeline:
 
     def _fingerprint(self, fetched: Fetched) -> tuple[Fingerprint, bool]:
         """The fingerprint under the lists and marks in force, and whether a kept one served."""
-        trust, watermarks = _in_force(self.trust.current), _in_force(self.watermarks.current)
+        trust, watermarks = self.trust.current(), self.watermarks.current()
         held = self.kept.get(fetched.sha256, self.models.id)
         if held is None:
             require_video(fetched.path, fetched.source)
@@ -149,7 +145,7 @@ class Pipeline:
         """What this scan goes by from here to its end, read once."""
         in_force = self.policies.current()
         indexes, version = self.gallery.current()
-        probe = _in_force(self.probes.active)
+        probe = self.probes.active()
         fitting = probe is not None and probe.space == self.models.encoder.space  # under another encoder the probe waits
         return Basis(in_force, probe if fitting else None, tuple(indexes), version, self.models.version)
 
@@ -158,11 +154,3 @@ class Pipeline:
         if not fingerprint.provenance.manifests:
             return None
         return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)
-
-
-def _in_force(read: Callable[[], T]) -> T:
-    """What an operator put in force. Where it is damaged every post would fail alike, so it is the world's fault: waited out."""
-    try:
-        return read()
-    except ConfigError as error:
-        raise InForceUnreadable(error.thing, error.reason, error.next_step) from error

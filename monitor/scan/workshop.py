@@ -103,7 +103,8 @@ class Workshop:
 
     @cached_property
     def trust_shelf(self) -> TrustShelf:
-        return TrustShelf(self.settings.home, TrustLists.load(self.settings.trust_anchors, self.settings.trust_config))
+        own = TrustLists.load(self.settings.trust_anchors, self.settings.trust_config)
+        return TrustShelf(self.store, own, self.settings.home)
 
     @property
     def trust(self) -> TrustLists:
@@ -112,11 +113,11 @@ class Workshop:
 
     @cached_property
     def watermarks(self) -> Watermarks:
-        return Watermarks(self.settings.home, lambda: self.sandbox)
+        return Watermarks(self.store, lambda: self.sandbox, self.settings.home)
 
     @cached_property
     def probes(self) -> Probes:
-        return Probes(self.settings.home)
+        return Probes(self.store, self.settings.home)
 
     @property
     def sampling(self) -> SampleOptions:

@@ -1,11 +1,7 @@
-"""The operator's templates of visible marks, and their version.
+"""The operator's templates of visible marks, for every machine of the database (`monitor.base.in_force`), and their version.
 
-    HOME/watermarks/manifest.json      name, generator, SHA-256 and day of each
-    HOME/watermarks/<sha256>.png       the picture, encoded anew: nothing of the file's metadata survives
-
-A picture is untrusted bytes, so it is decoded in the sandbox, when it is added and when it is read again; one whose bytes are not
-those in the manifest is refused. The manifest is replaced whole, under a lock, so that several processes may add at once, and a
-worker that runs sees a change with its next video.
+A picture is untrusted bytes, so it is decoded in the sandbox, when it is added and when it is read again. What is kept is encoded anew:
+nothing of the file's metadata survives.
 """
 
 from __future__ import annotations
@@ -13,19 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import shlex
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.base.errors import ConfigError, NotFound, RequestRefused
-from monitor.base.files import exclusive, write_atomically
+from monitor.base.audit import COMMAND_LINE
+from monitor.base.database import Store
+from monitor.base.errors import InForceUnreadable, NotFound, RequestRefused, TooLarge, UnreadableMedia
+from monitor.base.in_force import DAMAGED, Item, Shelf
+from monitor.base.inherited import Inheritance, Inherited, content_of, day
 from monitor.intake.sandbox import Sandbox
 from monitor.vision.pictures import decode_layer
 from monitor.vision.watermark import METHOD, Template, mark_luma
@@ -39,12 +37,14 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,80}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A template as the manifest has it."""
+    """A template in force. `damage` says why it cannot be read, and what to do; None: it can."""
 
     name: str
     generator: str | None
     sha256: str
     added_at: str
+    added_by: str
+    damage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +59,31 @@ NOTHING = TemplateSet(NO_MARKS, ())
 
 
 class Watermarks:
-    """The templates of one home. Thread-safe; several processes may share the home.
+    """The templates of one database. Thread-safe; any number of machines may share it.
 
-    `sandbox` is asked for only where a picture is to be decoded, so that listing starts no process.
+    `sandbox` is asked for only where a picture is to be decoded, so that listing starts no process. `home`: its folder `watermarks`, where
+    release 0.1 kept the templates, is taken over once.
     """
 
-    def __init__(self, home: Path, sandbox: Callable[[], Sandbox]) -> None:
-        self._folder = home / "watermarks"
+    def __init__(self, store: Store, sandbox: Callable[[], Sandbox], home: Path) -> None:
         self._sandbox = sandbox
-        self._lock = Lock()
-        self._read: tuple[tuple[Kept, ...], TemplateSet] = ((), NOTHING)
+        inheritance = Inheritance(
+            home / "watermarks" / "manifest.json", _manifest_of_before, _command, "add marks: `sosie watermark add NAME TEMPLATE.png`"
+        )
+        self._shelf: Shelf[TemplateSet] = Shelf(store, "watermark", self._made, _damaged, inheritance)
 
     def kept(self) -> tuple[Kept, ...]:
-        """What is kept, by name. Raises `ConfigError` for a manifest that is none."""
-        file = self._folder / "manifest.json"
-        try:
-            marks = json.loads(file.read_bytes())["marks"]
-            return tuple(Kept(**{field: mark[field] for field in ("name", "generator", "sha256", "added_at")}) for mark in marks)
-        except FileNotFoundError:
-            return ()
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                file, f"is no manifest of watermarks ({error})", "Restore it, or remove the folder and add the marks again"
-            ) from None
+        """What is in force, by name, damaged or not. Raises as `Shelf.held` does."""
+        return tuple(_kept(item) for item in self._shelf.held())
 
     def current(self) -> TemplateSet:
-        """The templates as they are now, decoded once for each change of the manifest.
+        """The templates as they are now, decoded once for each change.
 
-        Raises `ConfigError` for a template that is missing or whose bytes changed, and what the sandbox raises.
+        Raises `InForceUnreadable` for a template whose bytes changed, and what the sandbox raises for its own faults.
         """
-        with self._lock:
-            kept = self.kept()
-            if kept != self._read[0]:
-                self._read = (kept, self._load(kept))
-            return self._read[1]
+        return self._shelf.current()
 
-    def add(self, name: str, picture: Path, generator: str | None = None) -> tuple[Kept, bool]:
+    def add(self, name: str, picture: Path, generator: str | None = None, *, actor: str = COMMAND_LINE) -> tuple[Kept, bool]:
         """Keep the picture of a mark; under a name that is known it replaces the former one. False if it was there already.
 
         Raises `NotFound`, `TooLarge` or `UnreadableMedia` for what is no picture, `RequestRefused` for one that shows no mark.
@@ -110,53 +99,77 @@ class Watermarks:
         except ValueError as error:
             next_step = "Give a picture of nothing but the mark, on transparency if you can, at least as large as it is in a video"
             raise RequestRefused(picture, str(error), next_step) from None
-        data = _png(layer)
-        digest = hashlib.sha256(data).hexdigest()
-        write_atomically(self._folder / f"{digest}.png", data)
-        with self._changing() as marks:
-            before = next((mark for mark in marks if mark.name == name), None)
-            if before and (before.sha256, before.generator) == (digest, generator):
-                return before, False
-            kept = Kept(name, generator, digest, datetime.now(UTC).date().isoformat())
-            marks[:] = [mark for mark in marks if mark.name != name] + [kept]
-        return kept, True
+        with self._shelf.changing(actor=actor) as change:
+            before = [item.sha256 for item in change.items(name)]
+            new = change.put(name, _png(layer), {"generator": generator})
+            (item,) = change.items(name)
+            if new:
+                change.record("added", item.sha256, name=name, generator=generator, instead_of=before)
+            return _kept(item), new
 
-    def remove(self, name: str) -> Kept:
-        """Look for this mark no more. Raises `NotFound`."""
-        with self._changing() as marks:
-            for mark in marks:
-                if mark.name == name:
-                    marks.remove(mark)
-                    return mark
-        raise NotFound(f"Watermark {name!r}", "is not kept", "`sosie watermark list` names those that are")
+    def remove(self, name: str, *, actor: str = COMMAND_LINE) -> Kept:
+        """Look for this mark no more, whatever its state. Raises `NotFound`."""
+        with self._shelf.changing(actor=actor) as change:
+            for item in change.items(name):
+                change.end(item)
+                change.record("removed", item.sha256, name=name)
+                return _kept(item)
+            raise NotFound(f"Watermark {name!r}", "is not kept", "`sosie watermark list` names those that are")
 
-    @contextmanager
-    def _changing(self) -> Iterator[list[Kept]]:
-        """The marks, to be changed in place and then written; pictures that none of them names are deleted."""
-        with exclusive(self._folder):
-            marks = [*self.kept()]
-            yield marks
-            text = json.dumps({"marks": [asdict(mark) for mark in sorted(marks, key=lambda mark: mark.name)]}, indent=2)
-            write_atomically(self._folder / "manifest.json", text.encode() + b"\n")
-            named = {f"{mark.sha256}.png" for mark in marks}
-            for file in self._folder.glob("*.png"):
-                if file.name not in named:
-                    file.unlink(missing_ok=True)
-
-    def _load(self, kept: Sequence[Kept]) -> TemplateSet:
-        if not kept:
+    def _made(self, items: Sequence[Item]) -> TemplateSet:
+        if not items:
             return NOTHING
-        return TemplateSet(version_of(kept), tuple(Template(mark.name, mark.generator, mark_luma(self._picture(mark))) for mark in kept))
+        templates = tuple(Template(item.name, _generator(item), mark_luma(self._picture(item))) for item in items)
+        return TemplateSet(version_of([_kept(item) for item in items]), templates)
 
-    def _picture(self, mark: Kept) -> NDArray[np.uint8]:
-        file = self._folder / f"{mark.sha256}.png"
-        try:
-            data = file.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != mark.sha256:
-            raise ConfigError(file, f"the template of watermark {mark.name!r} is missing or was changed", "Add it again, or remove it")
-        return self._sandbox().run(decode_layer, file, _MAX_SIDE_PX, source=str(file))
+    def _picture(self, item: Item) -> NDArray[np.uint8]:
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            file.write(item.content or b"")
+            file.flush()
+            try:
+                return self._sandbox().run(decode_layer, Path(file.name), _MAX_SIDE_PX, source=f"watermark {item.name!r}")
+            except (NotFound, TooLarge, UnreadableMedia) as error:
+                raise _damaged(item) from error
+
+
+def _kept(item: Item) -> Kept:
+    error = _damaged(item) if item.damaged else None
+    damage = None if error is None else f"{error.reason}. {error.next_step}."
+    return Kept(item.name, _generator(item), item.sha256, item.added_at.isoformat(timespec="seconds"), item.added_by, damage)
+
+
+def _generator(item: Item) -> str | None:
+    return item.detail.get("generator")
+
+
+def _damaged(item: Item) -> InForceUnreadable:
+    name, generator = shlex.quote(item.name), _generator(item)
+    told = "" if generator is None else f" --generator {shlex.quote(generator)}"
+    return InForceUnreadable(
+        f"Watermark {item.name!r}",
+        DAMAGED,
+        f"Add it again: `sosie watermark add {name} TEMPLATE.png{told}`, or do without it: `sosie watermark remove {name}`",
+    )
+
+
+def _manifest_of_before(file: Path) -> list[Inherited]:
+    """HOME/watermarks of release 0.1: `manifest.json`, and each picture under its SHA-256."""
+    return [
+        Inherited(
+            str(each["name"]),
+            str(each["sha256"]),
+            content_of(file.with_name(f"{Path(each['sha256']).name}.png")),
+            {"generator": each["generator"]},
+            day(each["added_at"]),
+        )
+        for each in json.loads(file.read_bytes())["marks"]
+    ]
+
+
+def _command(each: Inherited) -> str:
+    generator = each.detail["generator"]
+    told = "" if generator is None else f" --generator {shlex.quote(generator)}"
+    return f"sosie watermark add {shlex.quote(each.name)} $SOSIE_HOME/watermarks/{each.sha256}.png{told}"
 
 
 def version_of(kept: Sequence[Kept]) -> str:

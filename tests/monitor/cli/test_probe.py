@@ -76,7 +76,7 @@ def test_from_nothing_to_an_acting_probe_and_off_again(home: Path, space_dim: in
 
     assert sosie("probe", "activate", "--off").out == "No probe acts from now on.\n"
     assert sosie("probe", "activate", "--off").out == "No probe acted before, and none does now.\n"
-    assert trail(home, "probe") == ["probe.activated", "probe.deactivated"]
+    assert trail(home, "probe") == ["probe.kept", "probe.activated", "probe.deactivated"]
     none = sosie("probe", "evaluate")
     assert (none.status, "none acts" in none.err) == (1, True)
 

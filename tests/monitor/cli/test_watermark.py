@@ -28,7 +28,7 @@ def test_add_list_and_remove(home: Path, png: Path) -> None:
     assert "quill was there already" in sosie("watermark", "add", "quill", png, "--generator", "Quill").out
     (kept,) = sosie("watermark", "list", "--json").objects
     assert (kept["name"], kept["generator"]) == ("quill", "Quill")
-    assert set(kept) == {"name", "generator", "sha256", "added_at"}
+    assert set(kept) == {"name", "generator", "sha256", "added_at", "added_by", "damage"}
     assert "Quill" in sosie("watermark", "list").out
     assert sosie("watermark", "remove", "quill").out == "quill is looked for no more.\n"
     assert trail(home, "watermark") == ["watermark.added", "watermark.removed"]

@@ -163,5 +163,18 @@ def test_one_that_this_release_cannot_read_is_waited_out_if_it_acts_and_left_out
         current(store)
 
 
+def test_one_that_this_release_cannot_read_gives_way_by_a_second_person(store: Store) -> None:
+    stricter, reworded = propose(store, STRICTER), propose(store, REWORDED, "bo")
+    activate(store, stricter)
+    with store.session() as session:
+        session.execute(update(StoredPolicy).filter_by(id=stricter).values(text=STRICTER + "\nof_the_future: 1\n"))
+    with pytest.raises(RequestRefused, match="bo proposed it"):
+        activate(store, reworded, "bo")
+    assert activate(store, reworded, "ada") == Standing.ACTIVE
+    assert current(store).active.text == REWORDED
+    with store.session(read_only=True) as session:
+        assert audit.events(session, subject_type="policy", subject_id=reworded)[-1].detail == {"instead_of": stricter}
+
+
 def test_the_shipped_policy_keeps_its_text() -> None:
     assert load_policy(None).text == TEXT

@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 
 from monitor.base import settings
 from monitor.base.errors import DatabaseBusy, InForceUnreadable, NotAVideo, TransientError
+from monitor.base.in_force import Shelf
 from monitor.cast.credentials import CAPTURED, Studio
 from monitor.decision import shadows
 from monitor.decision.facts import Facts
@@ -24,6 +25,7 @@ from monitor.review import assessments, cases, queue
 from monitor.scan.result import Posted
 from monitor.scan.standing_metrics import watch_queue
 from monitor.scan.workshop import Workshop
+from tests.monitor.damage import damage
 from tests.monitor.household import SINGER, files, finished, rows, script, sosie
 
 TABLES = ("videos", "posts", "cases", "case_posts", "assessments")
@@ -216,16 +218,18 @@ def test_a_shadow_that_fails_hurts_nobody(workshop: Workshop, clips: Path, monke
         assert shadows.comparisons(session) == {}
 
 
-@pytest.mark.parametrize("folder", ["trust", "watermarks", "probes"])
-def test_what_is_in_force_and_damaged_is_waited_out_not_held_against_the_video(workshop: Workshop, clips: Path, folder: str) -> None:
+@pytest.mark.parametrize("kind", ["trust", "watermark", "probe"])
+def test_what_is_in_force_and_damaged_is_waited_out_not_held_against_the_video(workshop: Workshop, clips: Path, kind: str) -> None:
     pipeline, home = workshop.pipeline, workshop.settings.home
-    manifest = home / folder / {"trust": "bundle.json", "watermarks": "manifest.json", "probes": "active.json"}[folder]
-    manifest.parent.mkdir()
-    manifest.write_text("{")
-    with pytest.raises(InForceUnreadable, match=manifest.name) as caught:
+    shelf = Shelf(workshop.store, kind, lambda _: None, lambda item: InForceUnreadable(item.name, "", ""))
+    with shelf.changing(actor="ada") as change:
+        change.put("a" * 12, b"whole", {"kind": "own"})
+    damage(workshop.store, kind)
+    with pytest.raises(InForceUnreadable, match=r"aaaa.*what the database holds is not what was put in force") as caught:
         pipeline.scan(Posted.of(str(clips / "singer.mp4")))
     assert isinstance(caught.value, TransientError)
     assert not caught.value.of_one_input, "else it would become a dead letter after some tries"
     assert rows(home, "posts") == {"posts": 0}
-    manifest.unlink()
+    with shelf.changing(actor="ada") as change:
+        change.end(*change.items())
     assert pipeline.scan(Posted.of(str(clips / "singer.mp4"))).flagged

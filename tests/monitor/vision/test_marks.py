@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from sqlalchemy import select
 
-from monitor.base.errors import ConfigError, NotFound, RequestRefused, SosieError, UnreadableMedia
+from monitor.base.database import Store
+from monitor.base.errors import InForceUnreadable, NotFound, RequestRefused, SosieError, UnreadableMedia
+from monitor.base.in_force import InForceItem
 from monitor.intake.sandbox import Sandbox
-from monitor.vision.marks import NO_MARKS, NOTHING, Watermarks
+from monitor.vision.marks import NO_MARKS, NOTHING, Watermarks, version_of
+from tests.monitor.damage import damage
 from tests.monitor.vision.marks import made_mark, other_mark, write_mark
 
 
@@ -25,8 +31,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, sandbox: Sandbox) -> Watermarks:
-    return Watermarks(tmp_path / "home", lambda: sandbox)
+def kept(store: Store, tmp_path: Path, sandbox: Sandbox) -> Watermarks:
+    return Watermarks(store, lambda: sandbox, tmp_path / "home")
 
 
 @pytest.fixture
@@ -34,21 +40,25 @@ def png(tmp_path: Path) -> Path:
     return write_mark(tmp_path / "quill.png")
 
 
-def test_a_home_without_marks_looks_for_none_and_starts_no_process(tmp_path: Path) -> None:
+def test_a_home_without_marks_looks_for_none_and_starts_no_process(store: Store, tmp_path: Path) -> None:
     def none() -> Sandbox:
         raise AssertionError("nothing is to be decoded")
 
-    kept = Watermarks(tmp_path, none)
+    kept = Watermarks(store, none, tmp_path)
     assert kept.kept() == ()
     assert kept.current() == NOTHING
     assert kept.current().version == NO_MARKS
     assert not (tmp_path / "watermarks").exists()
 
 
-def test_what_is_added_is_looked_for_by_this_and_any_other_process(kept: Watermarks, png: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_what_is_added_is_looked_for_by_this_and_any_other_machine(
+    kept: Watermarks, png: Path, tmp_path: Path, store: Store, sandbox: Sandbox
+) -> None:
+    other = Watermarks(store, lambda: sandbox, tmp_path / "another home")
+    assert other.current() == NOTHING
     mark, new = kept.add("quill", png, "Quill")
-    assert (mark.name, mark.generator, new) == ("quill", "Quill", True)
-    for each in (kept, Watermarks(tmp_path / "home", lambda: sandbox)):
+    assert (mark.name, mark.generator, mark.added_by, new) == ("quill", "Quill", "command line", True)
+    for each in (kept, other):
         (template,) = each.current().templates
         assert (template.name, template.generator) == ("quill", "Quill")
         assert template.luma.dtype == np.float32
@@ -63,7 +73,7 @@ def test_adding_it_again_changes_nothing_and_another_picture_replaces_it(kept: W
     second, new = kept.add("quill", write_mark(tmp_path / "b.png", other_mark()), "Quill")
     assert new
     assert kept.kept() == (second,)
-    assert [path.name for path in (tmp_path / "home" / "watermarks").glob("*.png")] == [f"{second.sha256}.png"]
+    assert second.sha256 != first.sha256
 
 
 def test_the_version_changes_with_templates_names_and_generators_and_comes_back_with_them(kept: Watermarks, png: Path) -> None:
@@ -86,15 +96,17 @@ def test_removing_what_is_not_kept_says_so(kept: Watermarks) -> None:
         kept.remove("quill")
 
 
-def test_a_picture_loses_its_metadata(kept: Watermarks, tmp_path: Path) -> None:
+def test_a_picture_loses_its_metadata(kept: Watermarks, store: Store, tmp_path: Path) -> None:
     told = PngInfo()
     told.add_text("Author", "somebody private")
     Image.fromarray(made_mark()).save(tmp_path / "a.png", pnginfo=told)
     assert b"somebody private" in (tmp_path / "a.png").read_bytes()
     mark, _ = kept.add("quill", tmp_path / "a.png")
-    stored = (tmp_path / "home" / "watermarks" / f"{mark.sha256}.png").read_bytes()
+    with store.session(read_only=True) as session:
+        (stored,) = session.scalars(select(InForceItem.content)).all()
+    assert hashlib.sha256(stored).hexdigest() == mark.sha256
     assert b"somebody private" not in stored
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "home" / "watermarks" / f"{mark.sha256}.png")), made_mark())
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), made_mark())
 
 
 @pytest.mark.parametrize(
@@ -133,31 +145,62 @@ def test_a_name_that_would_not_stand_on_one_line_is_refused(kept: Watermarks, pn
         kept.add("quill", png, name)
 
 
-def test_a_template_whose_bytes_changed_is_not_used(kept: Watermarks, png: Path, tmp_path: Path, sandbox: Sandbox) -> None:
-    mark, _ = kept.add("quill", png)
-    file = tmp_path / "home" / "watermarks" / f"{mark.sha256}.png"
-    for spoil in (lambda: write_mark(file, other_mark()), file.unlink):
-        spoil()
-        with pytest.raises(ConfigError, match="is missing or was changed"):
-            Watermarks(tmp_path / "home", lambda: sandbox).current()
+@pytest.mark.parametrize("mend", ["the same", "another", "remove"])
+def test_a_template_whose_bytes_changed_is_not_used_and_can_be_replaced_or_removed_unread(
+    kept: Watermarks, png: Path, tmp_path: Path, store: Store, sandbox: Sandbox, mend: str
+) -> None:
+    kept.add("my quill", png)
+    damage(store, "watermark")
+    with pytest.raises(InForceUnreadable, match="what the database holds is not what was put in force") as caught:
+        Watermarks(store, lambda: sandbox, tmp_path / "home").current()
+    assert caught.value.next_step.split("`")[1::2] == ["sosie watermark add 'my quill' TEMPLATE.png", "sosie watermark remove 'my quill'"]
+    assert [mark.damage is None for mark in kept.kept()] == [False]
+    if mend == "remove":
+        kept.remove("my quill")
+    else:
+        assert kept.add("my quill", png if mend == "the same" else write_mark(tmp_path / "b.png", other_mark()))[1]
+    assert len(kept.current().templates) == (mend != "remove")
 
 
-def test_a_manifest_that_is_none_is_an_error_that_names_it(kept: Watermarks, png: Path, tmp_path: Path) -> None:
-    kept.add("quill", png)
+def of_before(home: Path, png: Path) -> None:
+    """HOME/watermarks as release 0.1 left it."""
+    (home / "watermarks").mkdir(parents=True)
+    data = png.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    (home / "watermarks" / f"{sha256}.png").write_bytes(data)
+    mark = {"name": "quill", "generator": "Quill", "sha256": sha256, "added_at": "2026-01-02"}
+    (home / "watermarks" / "manifest.json").write_text(json.dumps({"marks": [mark]}))
+
+
+def test_the_marks_of_release_0_1_are_taken_over_with_their_version(store: Store, png: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    of_before(tmp_path / "old", png)
+    taken = Watermarks(store, lambda: sandbox, tmp_path / "old")
+    assert [template.name for template in taken.current().templates] == ["quill"]
+    assert taken.current().version == version_of(taken.kept())
+    assert [(mark.generator, mark.added_at[:10], mark.added_by) for mark in taken.kept()] == [("Quill", "2026-01-02", "release 0.1")]
+    assert Watermarks(store, lambda: sandbox, tmp_path / "another").current().version == taken.current().version
+
+
+def test_a_manifest_of_release_0_1_that_is_none_is_an_error_until_a_mark_is_added(
+    store: Store, png: Path, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    (tmp_path / "home" / "watermarks").mkdir(parents=True)
     file = tmp_path / "home" / "watermarks" / "manifest.json"
     for text in ("", "[]", json.dumps({"marks": [{"name": "x"}]})):
         file.write_text(text)
-        with pytest.raises(ConfigError, match="is no manifest of watermarks"):
-            kept.kept()
+        with pytest.raises(InForceUnreadable, match=r"manifest\.json: is of release 0\.1 and cannot be taken over"):
+            Watermarks(store, lambda: sandbox, tmp_path / "home").kept()
+    Watermarks(store, lambda: sandbox, tmp_path / "home").add("quill", png)
+    assert len(Watermarks(store, lambda: sandbox, tmp_path / "home").current().templates) == 1
 
 
-def test_several_that_add_at_once_lose_nothing(tmp_path: Path, sandbox: Sandbox, png: Path) -> None:
+def test_several_that_add_at_once_lose_nothing(store: Store, tmp_path: Path, sandbox: Sandbox, png: Path) -> None:
     def add(number: int) -> None:
-        Watermarks(tmp_path / "home", lambda: sandbox).add(f"mark {number}", png)
+        Watermarks(store, lambda: sandbox, tmp_path / "home").add(f"mark {number}", png)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(8)))
-    assert len(Watermarks(tmp_path / "home", lambda: sandbox).kept()) == 8
+    assert len(Watermarks(store, lambda: sandbox, tmp_path / "home").kept()) == 8
 
 
 def test_errors_are_sosies_own(kept: Watermarks, tmp_path: Path) -> None:

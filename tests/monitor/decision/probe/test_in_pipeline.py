@@ -18,6 +18,7 @@ from monitor.review import assessments
 from monitor.scan.repeat import Repeater, Repetition
 from monitor.scan.result import Posted, ScanResult
 from monitor.scan.workshop import Workshop
+from tests.monitor.damage import damage
 from tests.monitor.decision.probe import school
 from tests.monitor.household import sosie
 from tests.monitor.provenance.making import trusting
@@ -99,7 +100,7 @@ def test_an_assessment_under_a_probe_says_the_same_again_after_another_took_over
     again, before = repeated(workshop)
     assert (again.same, again.anew) == (True, ("match", "provenance", "probe", "weighing"))
     assert (before.same, before.anew) == (True, ("match", "provenance", "weighing"))
-    (workshop.settings.home / "probes" / f"{probe.version}.json").unlink()
+    damage(workshop.store, "probe.kept")
     with Workshop(workshop.settings) as later:
         again, _ = repeated(later)
     assert (again.same, again.anew) == (True, ("match", "provenance", "weighing"))
@@ -117,9 +118,8 @@ def test_a_probe_of_another_encoder_waits(workshop: Workshop, clips: Path) -> No
 def test_a_changed_probe_stops_a_scan_before_a_model_is_loaded(workshop: Workshop, clips: Path) -> None:
     probe = suspicious(workshop, clips / "singer.mp4")
     workshop.probes.activate(probe.version)
-    file = workshop.settings.home / "probes" / f"{probe.version}.json"
-    file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
+    damage(workshop.store, "probe")
     ran = sosie("scan", clips / "singer.mp4")
     assert ran.status == 1
-    assert f"{probe.version}.json: was changed" in ran.err
-    assert "train and activate another" in ran.err
+    assert f"The probe that acts, {probe.version}: what the database holds is not what was put in force" in ran.err
+    assert "sosie probe activate --off" in ran.err
