@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from monitor.base.errors import SosieError, TransientError
+from monitor.base.errors import SosieError, SosieFault, TransientError
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.event import Event, Place
 from streams.failures import Failure
@@ -236,7 +236,7 @@ class Delivery:
 
     def _note(self, job: _Job, error: Exception) -> None:
         event = job.entry.event
-        if isinstance(error, TransientError) and not error.of_one_input:
+        if isinstance(error, SosieFault):
             if self._outage.goes_on():
                 _log.warning("work waits, nothing is lost; met at %s: %s", event, error)
             return

@@ -2,9 +2,9 @@
 
 | the error says                                | then                                                                     |
 |---|---|
-| permanent: the same input will fail again     | dead letter at once                                                      |
-| transient, of this input's own source         | again after a pause, `attempts` times in all; then dead letter           |
-| transient, of the world (database, disk, broker) | again after a pause, without end: nothing is given up for an outage   |
+| fault of the post                             | dead letter at once                                                      |
+| fault of its source                           | again after a pause, `attempts` times in all; then dead letter           |
+| fault of Sosie (database, disk, broker, model…)  | again after a pause, without end: nothing is given up for an outage   |
 | no error of ours (a bug)                      | as for this input's own source, with the code `internal`                 |
 
 Pauses double from `first_s` to `longest_s` and are shortened by up to half at random, so that workers do not try in step.
@@ -16,7 +16,7 @@ import random
 from dataclasses import dataclass
 from enum import Enum
 
-from monitor.base.errors import PermanentError, SosieError, TransientError
+from monitor.base.errors import PostFault, SosieError, SosieFault
 
 INTERNAL = "internal"
 
@@ -39,9 +39,9 @@ class RetryRule:
 
     def judge(self, error: Exception, attempt: int) -> Verdict:
         """What follows when try number `attempt` (from 1) ended in `error`."""
-        if isinstance(error, PermanentError):
+        if isinstance(error, PostFault):
             return Verdict.DEAD_LETTER
-        if isinstance(error, TransientError) and not error.of_one_input:
+        if isinstance(error, SosieFault):
             return Verdict.WAIT_OUT
         return Verdict.RETRY if attempt < self.attempts else Verdict.DEAD_LETTER
 
