@@ -24,7 +24,7 @@ from typing import TypeVar
 from indexes.likeness import LikenessIndex
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
-from monitor.base.files import write_atomically
+from monitor.base.files import storage_errors, write_atomically
 from monitor.base.metrics import Metrics
 from monitor.decision import policies, shadows
 from monitor.decision.facts import Facts
@@ -89,11 +89,12 @@ class Pipeline:
     def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
         """Take one post the whole way. `keep_stills` makes stills of matches that are not flagged as well, for a report.
 
-        Raises a `SosieError`: permanent for the video's own faults, transient for the world's.
+        Raises a `SosieError` that says whose fault it is: the post's, its source's, or Sosie's own.
         """
         started = time.perf_counter()
         try:
-            result = self._scan(posted, keep_stills, started)
+            with storage_errors(self.home):  # a disk that fails where nobody looked for it is no fault of the video's
+                result = self._scan(posted, keep_stills, started)
         except SosieError as error:
             self.metrics.videos.labels(error.code).inc()
             raise
