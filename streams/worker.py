@@ -24,7 +24,7 @@ from typing import Any
 
 import faust
 
-from monitor.base.errors import BrokerUnavailable, PermanentError, SosieError, SosieFault
+from monitor.base.errors import BrokerUnavailable, ConfigError, ModelError, PolicyError, SosieError, SosieFault
 from monitor.base.settings import Settings
 from monitor.intake import scratch
 from monitor.scan.standing_metrics import watch_outbox
@@ -110,8 +110,8 @@ class Worker:
             try:
                 await asyncio.to_thread(load)
             except SosieFault as error:
-                if isinstance(error, PermanentError):
-                    raise
+                if isinstance(error, ConfigError | ModelError | PolicyError):
+                    raise  # whoever started it with such settings is there to read it
                 pauses += 1
                 self._parts = Parts(index=str(error))
                 _log.warning("waiting at the start: %s", error)

@@ -20,7 +20,7 @@ _POSTGRES_BUSY_CLASSES = ("08", "40", "53", "57")
 _POSTGRES_BUSY = {"55P03", "25P03"}  # lock_not_available, idle_in_transaction_session_timeout
 _POSTGRES_FULL = {"53100"}
 # Of a server that follows another: it answers, reads, and takes no write until it is promoted.
-_POSTGRES_STANDBY = {"25006"}
+_POSTGRES_STANDBY = {"25006", "0A000"}  # read_only_sql_transaction; "cannot set transaction read-write mode during recovery"
 # What one write holds is refused, and the next may not be: data exceptions, integrity, limits of a row.
 _POSTGRES_DATA_CLASSES = ("21", "22", "23", "44", "54")
 _SQLITE_DATA = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
@@ -72,7 +72,7 @@ def _postgresql(error: BaseException | None, name: str) -> SosieError:
         return DatabaseBusy(
             name, said, "Try again; if it stays, check that PostgreSQL runs, is reachable and is not held by a long transaction"
         )
-    if state in _POSTGRES_STANDBY or (state.startswith("0A") and "standby" in said):
+    if state in _POSTGRES_STANDBY:
         return DatabaseError(
             name,
             f"takes no writes: {said} (SQLSTATE {state})",

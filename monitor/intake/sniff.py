@@ -36,7 +36,7 @@ class Sniffed:
 
 
 def sniff(path: Path) -> Sniffed:
-    """Name the format of a file by at most its first 64 KiB. Raises NotFound when it cannot be read, StorageUnavailable when nothing can."""
+    """Name the format of a file by at most its first 64 KiB. Raises NotFound, and StorageUnavailable when the disk fails."""
     try:
         with path.open("rb") as file:
             return sniff_bytes(file.read(HEAD_BYTES))
