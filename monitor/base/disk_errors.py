@@ -23,6 +23,8 @@ _NEXT_STEPS = (
 
 def named(error: OSError, place: object) -> SosieError | None:
     """The error to raise for `error`, met at `place`; None where it is about neither a disk nor a limit of the machine's."""
+    if error.errno is None:
+        return None
     thing = error.filename if isinstance(error.filename, str) else place
     if error.errno in _FULL:
         return StorageFull(thing, "no space is left on the disk; nothing stored before was changed", "Free some space and try again")

@@ -39,17 +39,21 @@ def worker_url(server: Server) -> str:
     return server_url(server.folder, "postgres").replace("sosie@", f"{WORKER}@")
 
 
-def troubles(stage: Stage, server: Server) -> list[Trouble]:
-    """All of them, for a stage whose database is `server`, under the user of `worker_url`."""
+def troubles(stage: Stage, server: Server | None) -> list[Trouble]:
+    """All of them, for a stage whose database is `server`, under the user of `worker_url`; without one, those of the home."""
     fingerprints = stage.home / "fingerprints"
-    return [
-        Trouble("a failover to a standby", "takes no writes", lambda: failover(server)),
-        Trouble("rights revoked", "does not allow this", lambda: revoked_rights(server)),
+    found = [
         Trouble("no space under the home", "no space is left", lambda: failing_folder(stage, fingerprints, "ENOSPC")),
         Trouble("a read-only home", "Read-only file system", lambda: failing_folder(stage, fingerprints, "EROFS")),
         Trouble("another model", "sosie index rebuild", lambda: other_model(stage)),
         Trouble("a flipped bit in the index", "SHA-256 is not the one", lambda: flipped_bit(stage), restarts=True),
     ]
+    if server is not None:
+        found += [
+            Trouble("a failover to a standby", "takes no writes", lambda: failover(server)),
+            Trouble("rights revoked", "does not allow this", lambda: revoked_rights(server)),
+        ]
+    return found
 
 
 @contextmanager
