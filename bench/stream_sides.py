@@ -28,6 +28,7 @@ from prometheus_client import CollectorRegistry
 
 from bench.clock import StageClock
 from monitor.base import settings
+from monitor.base.database import Store
 from monitor.base.settings import Settings
 from monitor.scan.pipeline import Pipeline
 from monitor.scan.result import Posted, ScanResult
@@ -130,6 +131,7 @@ def _rss_mib() -> float:
 async def delivery(configured: Settings, events: int) -> dict[str, Any]:
     """Seconds from the first event to the last acknowledgement."""
     from streams.app import make_app
+    from streams.attempts import DatabaseAttempts
     from streams.dead_letter_limit import DeadLetterLimit
     from streams.delivery import Delivery
     from streams.event import Event
@@ -161,8 +163,18 @@ async def delivery(configured: Settings, events: int) -> dict[str, Any]:
     broker = FaustBroker(app, log, publisher, "none")
     metrics = StreamMetrics(CollectorRegistry())
     limit = DeadLetterLimit(configured.dead_letter_run, configured.dead_letter_share)
+    store = Store(configured.effective_database_url)
+    store.migrate()
+    attempts = DatabaseAttempts(store)
     made = Delivery(
-        broker, nothing, slots=configured.worker_slots, window=configured.worker_window, rule=RetryRule(), limit=limit, metrics=metrics
+        broker,
+        nothing,
+        slots=configured.worker_slots,
+        window=configured.worker_window,
+        rule=RetryRule(),
+        limit=limit,
+        metrics=metrics,
+        attempts=attempts,
     )
     held.append(made)
     clock = StageClock()
@@ -175,6 +187,8 @@ async def delivery(configured: Settings, events: int) -> dict[str, Any]:
         seconds = time.perf_counter() - started
     await made.drain(1)
     await app.stop()
+    attempts.close()
+    store.close()
     broker.close()
     publisher.close()
     return {"seconds": seconds, "cpu_s": clock.seconds[_SCAN]}

@@ -6,14 +6,17 @@
   broker, and after every event before it on its partition. `commit` is the only place that tells the broker.
 - Up to `slots` events are at work at once, in any order; those of one key, one after the other. An event that waits for its
   next try occupies no slot. `window` events are held unacknowledged at most; `take` waits while there are more.
-- A failure of the world (database, disk, broker) stops all but one event, which tries again after a growing pause until one
-  gets through. Nothing is given up for it.
+- A fault of Sosie's own (database, disk, broker, index, model) stops all but one event, which tries again after a growing pause
+  until one gets through. Nothing is given up for it, and `trouble` says what is waited for.
+- A fault nobody foresaw costs the one event that meets it, as `Quarantined`, and only once others got through; if every event
+  meets it, all wait. `streams.gate` holds the same for an event that ends its worker.
+- More wrong messages than `limit` allows pause their partition: what is done before is committed, the event is tried again now
+  and then, nothing more is taken of it, other partitions go on. It goes on when one of its events succeeds, or at a restart.
 - An event that does not follow directly on the one before is compared with the log: if something is missing, reading goes
   back to it. A client library that loses, repeats or reorders events around a rebalance costs time, not events.
 - A crash at any moment repeats the events that were not committed. Handlers are idempotent.
 
-What ends delivery: `DeadLettersExceeded`, a dead letter that can never be kept, or a fault in this file. `failed` holds it then,
-nothing more is taken or acknowledged, and the process should end.
+What ends delivery is a bug in this file alone. `failed` holds it then, nothing more is taken or acknowledged, and the process should end.
 
 Belongs to one event loop; nothing here is thread-safe.
 """
@@ -24,46 +27,27 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol
 
-from monitor.base.errors import SosieError, TransientError
+from monitor.base.errors import DeadLettersExceeded, PostFault, SosieError, SourceFault
+from streams.attempts import Attempts
+from streams.broker import Broker
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.event import Event, Place
-from streams.failures import Failure
+from streams.failures import Failure, failure_of
+from streams.gate import Gate
 from streams.ledger import Entry, Ledger
 from streams.metrics import StreamMetrics
-from streams.outage import Outage
-from streams.retry import RetryRule, Verdict, code_of
+from streams.order import Order
+from streams.retry import RetryRule, Verdict, code_of, text_of
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[Event], Awaitable[None]]
-"""Takes an event to its end. Idempotent; durable when it returns; raises a `SosieError`, or anything for a bug."""
+Handler = Callable[[Event], Awaitable[bool | None]]
+"""Takes an event to its end. Idempotent; durable when it returns; raises a `SosieError`, or anything for a bug.
 
-
-_SEEK_AGAIN_S = 5.0
-
-
-class Broker(Protocol):
-    """What delivery needs of Kafka. All but `commit` may raise `BrokerUnavailable`."""
-
-    async def commit(self, offsets: Mapping[Place, int]) -> bool:
-        """Store the next offset to read of each partition; False: not now (a rebalance is under way)."""
-
-    async def seek(self, place: Place, offset: int) -> None:
-        """Deliver the partition anew from this offset."""
-
-    async def start_of(self, place: Place) -> int:
-        """Where reading begins: the committed offset, or the earliest there is."""
-
-    async def first_at(self, place: Place, offset: int) -> int | None:
-        """The offset of the first record at or after `offset`; None when there is none."""
-
-    async def put_aside(self, failure: Failure) -> None:
-        """Keep a dead letter; returns when the broker has confirmed it."""
+False: there was nothing to do, so that its success says nothing of whether Sosie works."""
 
 
 @dataclass(eq=False, slots=True)
@@ -73,6 +57,7 @@ class _Job:
     entry: Entry
     task: asyncio.Task[None] | None = None
     at_work: bool = False
+    failed_at: int | None = None  # how many tries of all events had begun when this one first failed so that it may be quarantined
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -89,80 +74,51 @@ class Delivery:
         rule: RetryRule,
         limit: DeadLetterLimit,
         metrics: StreamMetrics,
+        attempts: Attempts,
         rng: random.Random | None = None,
     ) -> None:
         self.ledger = Ledger()
         self.failed: asyncio.Future[SosieError | Exception] = asyncio.get_running_loop().create_future()
         self.acknowledged_at = time.monotonic()
         self.committed_at = time.monotonic()
+        self.waited_at = time.monotonic()
         self._broker = broker
         self._handler = handler
-        self._slots = asyncio.Semaphore(slots)
         self._window = window
         self._rule = rule
         self._limit = limit
         self._metrics = metrics
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
-        self._outage = Outage(rule, self._rng)
+        self._order = Order(broker, self.ledger, rule, self._rng)
+        self._attempts = attempts
+        self._gate = Gate(slots, rule, self._rng, attempts)
+        self._waiting: dict[_Job, Exception] = {}  # for a fault of Sosie's own to be mended
+        self._paused: dict[Place, DeadLettersExceeded] = {}
         self._jobs: dict[tuple[Place, int], _Job] = {}
         self._last_of_key: dict[tuple[Place, bytes], _Job] = {}
         self._room = asyncio.Event()
         self._draining = False
         self._stopping = False
-        self._sought: dict[Place, tuple[int, int, float]] = {}
         self._committing = asyncio.Lock()
 
     # Taking
 
     async def take(self, event: Event) -> None:
         """Begin with an event as soon as there is room. It may be dropped: when it is not ours any more, or out of order."""
-        if (epoch := self.ledger.epoch(event.place)) is None:
+        if (epoch := self.ledger.epoch(event.place)) is None or event.place in self._paused:
+            return  # of a paused partition it is read again when that goes on
+        if not await self._order.holds(event, epoch):
             return
-        if not await self._in_order(event, epoch):
-            return
-        while len(self.ledger) >= self._window or self._draining or self.failed.done():
+        while self._crowd() >= self._window or self._draining or self.failed.done():
             self._room.clear()
             await self._room.wait()
-        if self.ledger.epoch(event.place) != epoch:
+        if self.ledger.epoch(event.place) != epoch or event.place in self._paused:
             return  # it went away while we waited, and whoever holds it now gets the event
         self._enter(event)
 
-    async def _in_order(self, event: Event, epoch: int) -> bool:
-        while True:
-            try:
-                expected = self.ledger.expected(event.place)
-                if expected is None:
-                    expected = await self._broker.start_of(event.place)
-                    if self.ledger.epoch(event.place) != epoch:
-                        return False
-                if event.offset < expected:
-                    # Read again from further back: from what was begun in this epoch, or from before it.
-                    return self.ledger.expected(event.place) is not None and not self.ledger.is_acknowledged(event)
-                if event.offset == expected:
-                    return True
-                first = await self._broker.first_at(event.place, expected)
-                if self.ledger.epoch(event.place) != epoch:
-                    return False
-                if first is not None and first >= event.offset:
-                    return True  # nothing lies between: offsets skip transaction markers and what was compacted away
-                await self._go_back(event, expected, epoch)
-            except TransientError as error:
-                _log.warning("the order of %s cannot be checked now: %s", event, error)
-                await asyncio.sleep(self._rule.pause_s(3, self._rng))
-                if self.ledger.epoch(event.place) != epoch:
-                    return False
-            else:
-                return False
-
-    async def _go_back(self, event: Event, expected: int, epoch: int) -> None:
-        """Read again from `expected`; the events fetched already come first, so asking once in a while is enough."""
-        now = time.monotonic()
-        before = self._sought.get(event.place)
-        if before is not None and before[:2] == (epoch, expected) and now - before[2] < _SEEK_AGAIN_S:
-            return
-        self._sought[event.place] = (epoch, expected, now)
-        _log.warning("%s came before offset %s, which was not delivered; reading goes back to it", event, expected)
-        await self._broker.seek(event.place, expected)
+    def _crowd(self) -> int:
+        """Events that fill the window. Those of paused partitions do not: others go on."""
+        return len(self.ledger) - sum(self.ledger.count(place) for place in self._paused)
 
     def _enter(self, event: Event) -> None:
         entry = self.ledger.delivered(event)
@@ -184,14 +140,17 @@ class Delivery:
         try:
             if before is not None:
                 await before.ended.wait()
-            if (failure := await self._try_until_decided(job)) is None:
-                self._limit.done(event.place)
-                self._end(job, "done")
-            elif self.ledger.holds(job.entry):
-                self._limit.check(event.place, failure.code)
-                await self._put_aside(failure)
-                self._metrics.dead_letters.labels(failure.code).inc()
-                self._end(job, "dead_letter")
+            while (failure := await self._try_until_decided(job)) is not None and self.ledger.holds(job.entry):
+                if (reason := self._limit.refuses(event.place, failure.error)) is None:
+                    await self._put_aside(job, failure)
+                    self._end(job, "dead_letter")
+                    break
+                await self._pause(job, reason)
+            else:
+                if failure is None:
+                    self._limit.passed(event.place)
+                    self._end(job, "done")
+                    await self._go_on(event.place)
         except _HandedBackError:
             pass  # whoever holds the partition next gets the event
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be acknowledged after it
@@ -206,58 +165,91 @@ class Delivery:
             error = await self._try_once(job)
             if error is None:
                 return None
-            verdict = self._rule.judge(error, tries + 1)
+            shown = job.failed_at is not None and self._gate.got_through_since(job.failed_at)
+            verdict = self._rule.judge(error, tries + 1, others_get_through=shown)
+            self._note(job, error, waits=verdict is Verdict.WAIT_OUT)
             tries, shut_doors = (tries, shut_doors + 1) if verdict is Verdict.WAIT_OUT else (tries + 1, 0)
-            if verdict is Verdict.DEAD_LETTER:
-                return Failure(job.entry.event, error, tries, datetime.now(UTC))
+            if verdict in (Verdict.DEAD_LETTER, Verdict.QUARANTINE):
+                left = self._gate.left(job.entry.event)  # of a suspect that is refused: it was not tried now
+                return failure_of(job.entry.event, error, left.tries if left is not None else tries)
             if self._draining or not self.ledger.holds(job.entry):
                 raise _HandedBackError
             self._metrics.retries.labels(code_of(error)).inc()
-            if not self._outage.lasts():  # else the pause is the outage's, and is shared
+            if not self._gate.outage.lasts():  # else the pause is the outage's, and is shared
                 await asyncio.sleep(self._rule.pause_s(shut_doors or tries, self._rng))
 
     async def _try_once(self, job: _Job) -> Exception | None:
-        async with self._slots, self._outage.passage():
-            job.at_work = True
-            started = time.perf_counter()
-            try:
-                with self._metrics.at_work.track_inprogress():
-                    await self._handler(job.entry.event)
-            except Exception as error:  # noqa: BLE001 - judged by the rule, and never lost
-                self._note(job, error)
-                return error
-            else:
-                self._outage.over()
+        try:
+            async with self._gate.passage(job.entry.event) as number:
+                job.at_work = True
+                started = time.perf_counter()
+                try:
+                    with self._metrics.at_work.track_inprogress():
+                        worked = await self._handler(job.entry.event)
+                finally:
+                    job.at_work = False
+                    self._metrics.handler_seconds.observe(time.perf_counter() - started)
+                self._waiting.pop(job, None)
+                if worked is not False:
+                    self._gate.got_through(number)
                 return None
-            finally:
-                job.at_work = False
-                self._metrics.handler_seconds.observe(time.perf_counter() - started)
-                self._metrics.outage.set(self._outage.lasts())
+        except Exception as error:  # noqa: BLE001 - judged by the rule, and never lost
+            if not isinstance(error, PostFault | SourceFault) and job.failed_at is None:
+                job.failed_at = self._gate.begun
+            return error
+        finally:
+            self._tell()
 
-    def _note(self, job: _Job, error: Exception) -> None:
+    def _note(self, job: _Job, error: Exception, *, waits: bool) -> None:
         event = job.entry.event
-        if isinstance(error, TransientError) and not error.of_one_input:
-            if self._outage.goes_on():
-                _log.warning("work waits, nothing is lost; met at %s: %s", event, error)
+        if waits:
+            self.waited_at = time.monotonic()
+            self._waiting[job] = error
+            if self._gate.outage.goes_on():
+                _log.warning("work waits, nothing is lost; met at %s: %s", event, text_of(error), exc_info=_traceback(error))
             return
-        self._outage.over()
+        self._waiting.pop(job, None)
         if isinstance(error, SosieError):
             _log.info("%s: %s", event, error)
         else:
             _log.error("%s met a fault in Sosie itself", event, exc_info=error)
 
-    async def _put_aside(self, failure: Failure) -> None:
+    async def _put_aside(self, job: _Job, failure: Failure) -> None:
         pauses = 0
         while True:
             try:
                 await self._broker.put_aside(failure)
-            except TransientError as error:
+            except SosieError as error:
                 pauses += 1
+                self._waiting[job] = error
                 _log.warning("the dead letter of %s waits: %s", failure.event, error)
                 await asyncio.sleep(self._rule.pause_s(pauses, self._rng))
             else:
+                self._waiting.pop(job, None)
+                self._metrics.dead_letters.labels(failure.code).inc()
                 _log.warning("%s is a dead letter after %d tries: %s", failure.event, failure.attempts, failure.text)
                 return
+
+    # Pausing a partition
+
+    async def _pause(self, job: _Job, reason: DeadLettersExceeded) -> None:
+        """Take nothing more of the partition, and wait before the event is tried again."""
+        place = job.entry.event.place
+        if place not in self._paused:
+            _log.error("%s", reason)
+            self._paused[place] = reason
+            self._broker.pause(place)
+            self._after_change()
+        await asyncio.sleep(self._rule.longest_s * self._rng.uniform(0.5, 1.0))
+
+    async def _go_on(self, place: Place) -> None:
+        """After a success: read a paused partition again from where it was left."""
+        if self._paused.pop(place, None) is None:
+            return
+        _log.warning("%s goes on", place)
+        self._broker.resume(place)
+        self._after_change()
+        await self._order.read_again(place)
 
     def _end(self, job: _Job, outcome: str) -> None:
         self._metrics.events.labels(outcome).inc()
@@ -273,6 +265,8 @@ class Delivery:
     def _forget(self, job: _Job) -> None:
         event = job.entry.event
         job.ended.set()
+        self._waiting.pop(job, None)
+        self._tell()
         self._jobs.pop((event.place, event.offset), None)
         if event.key is not None and self._last_of_key.get((event.place, event.key)) is job:
             del self._last_of_key[(event.place, event.key)]
@@ -288,8 +282,16 @@ class Delivery:
             if not await self._broker.commit(due):
                 return False
             self.ledger.committed(due)
+            self._gate.committed(due)
             self.committed_at = time.monotonic()
             return True
+
+    async def remember(self) -> None:
+        """Have it on record what has ended; what cannot be recorded now is next time."""
+        try:
+            await self._attempts.flush()
+        except SosieError as error:
+            _log.info("what has ended cannot be recorded now: %s", error)
 
     # Partitions come and go
 
@@ -297,6 +299,8 @@ class Delivery:
         """These partitions are ours from their committed offsets on; any other is not."""
         places = frozenset(places)
         self.ledger.revoked(self.ledger.places - places)
+        self._paused.clear()  # whether it is still as it was, the next event says
+        self._gate.assigned(places)
         self.ledger.assigned(places)
         self.acknowledged_at = time.monotonic()
         for job in list(self._jobs.values()):
@@ -306,13 +310,43 @@ class Delivery:
 
     def revoked(self, places: Iterable[Place]) -> None:
         """These are not ours for now. Work on them goes on: they may come back, and then it counts."""
+        places = frozenset(places)
         self.ledger.revoked(places)
+        self._paused = {place: reason for place, reason in self._paused.items() if place not in places}
+        self._gate.revoked(job.entry.event for job in self._jobs.values() if job.at_work and job.entry.event.place in places)
         self._after_change()
 
     def _after_change(self) -> None:
         self._metrics.partitions.set(len(self.ledger.places))
         self._metrics.in_flight.set(len(self.ledger))
+        self._tell()
         self._room.set()
+
+    # Telling
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the worker does not do what it should, in sentences; None when nothing is wrong."""
+        said = [text_of(error) for error in list(self._waiting.values())[-1:]] + [str(reason) for reason in self._paused.values()]
+        return "; ".join(said) or None
+
+    @property
+    def waiting(self) -> int:
+        """Events that are not acknowledged, but for those of paused partitions."""
+        return self._crowd()
+
+    @property
+    def paused(self) -> frozenset[Place]:
+        """Partitions of which nothing is taken now."""
+        return frozenset(self._paused)
+
+    def _tell(self) -> None:
+        if not self._waiting:
+            self._gate.outage.over()
+        self._metrics.outage.set(self._gate.outage.lasts())
+        self._metrics.waiting.set(len(self._waiting))
+        self._metrics.paused.set(len(self._paused))
+        self._metrics.suspects.set(self._gate.suspects)
 
     # Ending
 
@@ -348,3 +382,7 @@ class Delivery:
 
 class _HandedBackError(Exception):
     """The event is left to whoever holds its partition next."""
+
+
+def _traceback(error: Exception) -> Exception | None:
+    return None if isinstance(error, SosieError) else error

@@ -1,4 +1,4 @@
-"""`streams.delivery.Broker` over a Faust app: the only file that touches Faust's insides.
+"""`streams.broker.Broker` over a Faust app: the only file that touches Faust's insides.
 
 Faust's own acknowledging is switched off (`acks=False` on the topic), because it can lose events around a rebalance:
 `Consumer._new_offset` commits past events that were never handled, before the first commit or when exactly one is missing, and
@@ -52,6 +52,12 @@ class FaustBroker:
 
     async def seek(self, place: Place, offset: int) -> None:
         await self._app.consumer.seek(_tp(place), offset)
+
+    def pause(self, place: Place) -> None:
+        self._app.consumer.pause_partitions([_tp(place)])
+
+    def resume(self, place: Place) -> None:
+        self._app.consumer.resume_partitions([_tp(place)])
 
     async def start_of(self, place: Place) -> int:
         return await self._in(self._asking, lambda: self._log.start_of(place))

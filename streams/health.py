@@ -1,7 +1,8 @@
 """Whether a worker lives (else replace it), and whether it is ready: pure.
 
 Alive is a matter of progress, not of answering: a worker that answers and moves no offset is hung. It is alive while an event
-was acknowledged within the limit, or nothing waits. Ready is another question: are the models, the index and the broker there?
+was acknowledged within the limit, or nothing waits, or it tries in vain and says what for. Ready is another question: are the models,
+the index and the broker there, and does nothing of Sosie's own keep the work waiting?
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Parts:
 
     index: str | None = "the index is not loaded yet"
     broker: str | None = "the broker has not been reached yet"
+    work: str | None = None
     stopping: bool = False
 
 
@@ -63,5 +65,5 @@ def ready(parts: Parts) -> Answer:
     """Whether the worker can do its work now."""
     if parts.stopping:
         return Answer(False, "the worker is stopping")
-    missing = [reason for reason in (parts.index, parts.broker) if reason is not None]
+    missing = [reason for reason in (parts.index, parts.broker, parts.work) if reason is not None]
     return Answer(not missing, "; ".join(missing) or "the index is loaded and current, the broker is there")

@@ -46,6 +46,10 @@ class Ledger:
     def __len__(self) -> int:
         return sum(len(partition.entries) for partition in self._held.values())
 
+    def count(self, place: Place) -> int:
+        """Events in flight on one partition; 0 when it is not held."""
+        return 0 if (partition := self._held.get(place)) is None else len(partition.entries)
+
     def __iter__(self) -> Iterator[Event]:
         return (entry.event for partition in self._held.values() for entry in partition.entries.values())
 

@@ -64,5 +64,18 @@ class StreamMetrics:
         self.rebalances = Counter("sosie_stream_rebalances_total", "Times that partitions were given out anew.", registry=registry)
         self.partitions = Gauge("sosie_stream_assigned_partitions", "Partitions this worker holds.", registry=registry)
         self.outage = Gauge(
-            "sosie_stream_outage", "1 while the database, the disk or the broker fails, so that work waits; else 0.", registry=registry
+            "sosie_stream_outage", "1 while Sosie itself, or what it stands on, fails, so that work waits; else 0.", registry=registry
+        )
+        self.waiting = Gauge(
+            "sosie_stream_waiting_events",
+            "Events that wait for a fault of Sosie's own to be mended; /health/ready names it.",
+            registry=registry,
+        )
+        self.paused = Gauge(
+            "sosie_stream_paused_partitions",
+            "Partitions of which nothing is taken, because nearly all their messages are wrong; /health/ready says what to do.",
+            registry=registry,
+        )
+        self.suspects = Gauge(
+            "sosie_stream_suspect_events", "Events that were at work when a worker died, to be tried one by one.", registry=registry
         )

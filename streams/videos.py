@@ -33,11 +33,11 @@ class VideoHandler:
         self._files = files
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="sosie-slot")
 
-    async def __call__(self, event: Event) -> None:
-        """Raises `MessageRefused`, `FetchRefused`, and whatever the pipeline raises."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, event.value)
+    async def __call__(self, event: Event) -> bool:
+        """Whether there was something to do. Raises `MessageRefused`, `FetchRefused`, and whatever the pipeline raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, event.value)
 
-    def _scan(self, value: bytes | None) -> None:
+    def _scan(self, value: bytes | None) -> bool:
         message = parse(VideoPosted, value)
         posted = Posted(
             source=allowed_source(message.uri, self._files),
@@ -50,8 +50,10 @@ class VideoHandler:
             purpose=message.purpose,
             territory=message.territory,
         )
-        if not self._scanner.has_scanned(posted):
-            self._scanner.scan(posted)
+        if self._scanner.has_scanned(posted):
+            return False
+        self._scanner.scan(posted)
+        return True
 
     def close(self) -> None:
         """Begin no further scan; those that run are not waited for."""

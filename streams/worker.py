@@ -4,7 +4,9 @@ Start: the port opens (alive, not ready), the models and the index are loaded, t
 Work: `streams.delivery` keeps the promise; every second what is done is committed, and the gauges are set.
 Stop (SIGTERM, SIGINT): nothing more is begun; what is at work has `worker_stop_s` to end; what is done is committed; the rest is
 handed back unacknowledged. All of it ends within `worker_stop_s` + STOPPING_S.
-End by itself: an error that waiting cannot mend (`DeadLettersExceeded`, no such topic, a fault) is raised, after the same stop.
+While Sosie itself fails, or a partition is paused, it lives, is not ready and says why.
+End by itself: an error at the start that waiting cannot mend (a setting, a model, no such topic) is raised; later only a bug in the
+stream layer itself, after the same stop.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import faust
 
-from monitor.base.errors import BrokerUnavailable, SosieError
+from monitor.base.errors import BrokerUnavailable, ConfigError, ModelError, PolicyError, SosieError, SosieFault
 from monitor.base.settings import Settings
 from monitor.intake import scratch
 from monitor.scan.standing_metrics import watch_outbox
 from monitor.scan.workshop import Workshop
 from streams.app import make_app
+from streams.attempts import DatabaseAttempts, prune
 from streams.broker_errors import unreadable
 from streams.connection import require_brokers
 from streams.dead_letter_limit import DeadLetterLimit
@@ -39,7 +44,7 @@ from streams.metrics import StreamMetrics
 from streams.port import open_port
 from streams.publisher import Publisher
 from streams.relay import Relay
-from streams.retry import RetryRule
+from streams.retry import RetryRule, text_of
 from streams.topics import DEAD_LETTERS, TOPICS, VIDEOS, worker_group
 from streams.videos import VideoHandler
 
@@ -79,7 +84,7 @@ class Worker:
             settings.worker_host,
             settings.worker_port,
             live=self._live,
-            ready=lambda: ready(self._parts),
+            ready=self._ready,
             refresh=self._set_gauges,
             registry=self._workshop.metrics.registry,
         ) as port:
@@ -98,9 +103,22 @@ class Worker:
             scratch.clear(self._settings.home / "scratch")
             workshop.pipeline.gallery.current()
             watch_outbox(workshop.metrics, workshop.store)
+            prune(workshop.store, now=datetime.now(UTC))
 
-        await asyncio.to_thread(load)
-        self._parts = Parts(index=None)
+        pauses, rule = 0, RetryRule()
+        while True:
+            try:
+                await asyncio.to_thread(load)
+            except SosieFault as error:
+                if isinstance(error, ConfigError | ModelError | PolicyError):
+                    raise  # whoever started it with such settings is there to read it
+                pauses += 1
+                self._parts = Parts(index=str(error))
+                _log.warning("waiting at the start: %s", error)
+                await asyncio.sleep(min(rule.longest_s, rule.first_s * 2.0**pauses))
+            else:
+                self._parts = Parts(index=None)
+                return
 
     async def _reach_broker(self, log: Log) -> None:
         pauses, rule = 0, RetryRule()
@@ -135,6 +153,7 @@ class Worker:
         publisher = Publisher(settings)
         app = make_app(settings, settings.home / "scratch", take=self._take, assigned=self._assigned, revoked=self._revoked)
         broker = FaustBroker(app, log, publisher, DEAD_LETTERS.name(settings.kafka_prefix))
+        attempts = DatabaseAttempts(workshop.store)
         delivery = self._delivery = Delivery(
             broker,
             handler,
@@ -143,6 +162,7 @@ class Worker:
             rule=RetryRule(attempts=settings.worker_attempts),
             limit=DeadLetterLimit(settings.dead_letter_run, settings.dead_letter_share),
             metrics=self._metrics,
+            attempts=attempts,
         )
         over = threading.Event()
         relay = Relay.to_topic(workshop.store, publisher, settings)
@@ -164,6 +184,7 @@ class Worker:
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(relaying.join)
             await asyncio.to_thread(broker.close)
+            await asyncio.to_thread(attempts.close)
             await asyncio.to_thread(publisher.close)
         if delivery.failed.done():
             raise delivery.failed.result()
@@ -193,6 +214,7 @@ class Worker:
         with contextlib.suppress(TimeoutError):  # then those events come twice
             await asyncio.wait_for(self._delivery.commit(), _REVOKE_COMMIT_S)
         self._delivery.revoked(places)
+        await self._delivery.remember()
 
     async def _until_over(self, app: faust.App, delivery: Delivery, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Until a signal, or until something ended that should not: the app, delivery, a task."""
@@ -207,6 +229,7 @@ class Worker:
         while True:
             await asyncio.sleep(_COMMIT_EVERY_S)
             await delivery.commit()
+            await delivery.remember()
             self._set_gauges()
             self._progress()
 
@@ -215,8 +238,8 @@ class Worker:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 await asyncio.to_thread(self._workshop.pipeline.gallery.current)
-            except SosieError as error:
-                self._parts = Parts(index=str(error), broker=self._parts.broker)
+            except (SosieError, OSError) as error:
+                self._parts = Parts(index=text_of(error), broker=self._parts.broker)
             else:
                 self._parts = Parts(index=None, broker=self._parts.broker)
 
@@ -225,14 +248,21 @@ class Worker:
     def _live(self) -> Answer:
         return live(self._progress(), self._settings.worker_stalled_s)
 
+    def _ready(self) -> Answer:
+        return ready(replace(self._parts, work=None if self._delivery is None else self._delivery.trouble))
+
     def _progress(self) -> Progress:
-        """Of our own partitions; of the whole group while we hold none, because then somebody else should move."""
+        """Of our own partitions that are not paused; of the whole group while we hold none, because then somebody else should move.
+
+        A try that met a fault of Sosie's own is a movement as well: it is being waited for, and a restart would not help.
+        """
         if (delivery := self._delivery) is None:
             return Progress(0.0, 0)
         held = {place.partition for place in delivery.ledger.places}
-        behind = sum(each.events for each in self._lag.lag if not held or each.partition in held)
-        moved_at = delivery.acknowledged_at if held else self._lag.moved_at
-        return self._idleness.seen(now=time.monotonic(), moved_at=moved_at, waiting=max(len(delivery.ledger), behind))
+        ours = held - {place.partition for place in delivery.paused}
+        behind = sum(each.events for each in self._lag.lag if not held or each.partition in ours)
+        moved_at = max(delivery.acknowledged_at, delivery.waited_at) if held else self._lag.moved_at
+        return self._idleness.seen(now=time.monotonic(), moved_at=moved_at, waiting=max(delivery.waiting, behind))
 
     def _set_gauges(self) -> None:
         if (delivery := self._delivery) is None:
@@ -251,6 +281,8 @@ class Worker:
             await asyncio.to_thread(self._workshop.sandbox.close)  # ends the threads that wait for a decoder
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(delivery.commit(), STOPPING_S / 4)
+        with contextlib.suppress(TimeoutError):  # then those events are tried one by one
+            await asyncio.wait_for(delivery.remember(), STOPPING_S / 4)
         try:
             await asyncio.wait_for(app.stop(), STOPPING_S / 2)
         except TimeoutError:

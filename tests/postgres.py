@@ -80,6 +80,21 @@ class Server:
             )
         _wait_until_ready(self.folder, self._process)
 
+    def stand_by(self) -> None:
+        """Start again on the same data as a hot standby: it reads, and takes no writes until it is promoted."""
+        self.stop()
+        signal_file = self.folder / "data" / "standby.signal"
+        signal_file.touch()
+        if self._run_as:
+            shutil.chown(signal_file, self._run_as["user"], self._run_as["group"])
+        self.start()
+
+    def promote(self) -> None:
+        """End the standby: returns when it takes writes."""
+        with _admin(self.folder) as admin:
+            promoted = admin.execute("SELECT pg_promote(true, 60)").fetchone()
+        assert promoted == (True,), (self.folder / "log").read_text()[-4000:]
+
     def stop(self) -> None:
         """Disconnect every session ("fast" shutdown) and stop."""
         if self._process is None:

@@ -3,7 +3,7 @@
 SQLite (WAL) by default, PostgreSQL by URL; both give the same promises:
 
 - `session()` commits whole or rolls back whole. What it raises is a `SosieError`: `DatabaseBusy` (locked, unreachable:
-  try again), `StorageFull`, or `DatabaseError` (trying again will not help).
+  try again), `StorageFull`, or `DatabaseError` (somebody must mend it; its `DataRefused` is about what one write holds).
 - On SQLite a writing session takes the write lock at its first statement (BEGIN IMMEDIATE), so two processes wait for one
   another instead of deadlocking on the way from reader to writer. Keep slow work out of writing sessions, and read with
   `session(read_only=True)`, which never waits for a writer.

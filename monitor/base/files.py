@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import tempfile
@@ -12,22 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexes import lock
-from monitor.base.errors import StorageFull
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from monitor.base import disk_errors
 
 
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
-    """Turn a full disk into `StorageFull` that names the place; other errors pass."""
+    """Turn what the system says of a disk into `StorageFull` or `StorageUnavailable`; other errors pass."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if (named := disk_errors.named(error, place)) is None:
             raise
-        raise StorageFull(
-            place, "no space is left on the disk; nothing stored before was changed", "Free some space and try again"
-        ) from error
+        raise named from error
 
 
 def write_atomically(file: Path, data: bytes, *, mode: int = 0o600) -> None:

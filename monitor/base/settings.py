@@ -133,9 +133,13 @@ class Settings(BaseSettings):
     worker_files: ExistingPath | None = Field(
         None, description="folder whose files events may name (file:///…); default: events may name http(s) addresses only"
     )
-    dead_letter_run: int = Field(50, ge=1, description="so many dead letters in a row, per partition, stop a worker")
+    dead_letter_run: int = Field(
+        50,
+        ge=1,
+        description="more wrong messages than this in a row pause their partition; videos that are gone do not count",
+    )
     dead_letter_share: float = Field(
-        0.5, gt=0, le=1, description="this share of a partition's last 200 events (100 at least) as dead letters stops a worker"
+        0.5, gt=0, le=1, description="more than this share of a partition's last 200 events (100 at least) as wrong messages pauses it"
     )
 
     lease_s: float = Field(900.0, ge=5, description="a reviewer's claim on a case")

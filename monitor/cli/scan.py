@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.base import settings
-from monitor.base.errors import NotAVideo, NotFound, SosieError
+from monitor.base.errors import NotAVideo, NotFound, SosieError, SosieFault
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.intake.sniff import Kind, sniff
 from monitor.provenance.sentences import sentences
@@ -43,7 +43,7 @@ def scan(
 ) -> None:
     """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
 
-    Exits with 0 when all were scanned, 2 when some could not be.
+    Exits with 0 when all were scanned, 2 when some could not be, and 1, without going on, at a fault that is no video's.
     """
     when = posted_at.replace(tzinfo=UTC) if posted_at else None
     with Workshop(settings.load()) as workshop:
@@ -79,11 +79,16 @@ def scan(
 
 
 def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_stills: bool = False) -> Iterator[Outcome]:
-    """Scan posts several at once; outcomes come in the order of the posts, with a progress bar on a terminal."""
+    """Scan posts several at once; outcomes come in the order of the posts, with a progress bar on a terminal.
+
+    Raises a `SosieFault`, and begins no other post then: every one of them would fail alike.
+    """
 
     def one(posted: Posted) -> Outcome:
         try:
             return posted, pipeline.scan(posted, keep_stills=keep_stills)
+        except SosieFault:
+            raise
         except SosieError as error:
             return posted, error
 

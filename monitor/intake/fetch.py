@@ -10,7 +10,7 @@ when the context ends. What can go wrong with a URL, in the order it is looked f
 - 5xx, 408, 425, 429                                FetchFailed
 - more bytes than allowed, announced or sent        TooLarge
 - slower than allowed, or past the total time       FetchFailed
-- no room on the disk                               StorageFull
+- no room on the disk, or none that can be written  StorageFull, StorageUnavailable
 
 No proxy, cookie or password of the environment is used. Errors show scheme, host and path, never a query:
 it may be a signed link. Of a host name, the system's resolver decides how long an answer may take.
@@ -18,7 +18,6 @@ it may be a signed link. Of a host name, the system's resolver decides how long 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import ssl
@@ -33,7 +32,8 @@ from typing import IO
 import httpcore
 import httpx
 
-from monitor.base.errors import FetchFailed, FetchRefused, NotFound, StorageFull, TooLarge
+from monitor.base import disk_errors
+from monitor.base.errors import FetchFailed, FetchRefused, NotFound, StorageUnavailable, TooLarge
 from monitor.intake.addresses import Resolver, resolve
 from monitor.intake.scratch import scratch_file
 from monitor.intake.transport import STALL_S, GuardedBackend
@@ -42,7 +42,6 @@ RATE_WINDOW_S = 10.0
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _TRY_LATER = frozenset((408, 425, 429))
-_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _HEADERS: dict[bytes | str, bytes | str] = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "sosie", "Connection": "close"}
 
 
@@ -114,14 +113,12 @@ def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resol
 
 @contextmanager
 def _storage_errors(scratch: Path) -> Iterator[None]:
+    """Nothing the server does is an OSError: what the connection meets was named by `_network_errors`."""
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StorageFull(
-                scratch, f"there is no room for the download ({error.strerror})", "Free some space, then try again"
-            ) from error
-        raise FetchFailed(scratch, f"the download cannot be written ({error.strerror})", "Check the folder and its permissions") from error
+        reason = f"the download cannot be written ({error.strerror or type(error).__name__})"
+        raise disk_errors.named(error, scratch) or StorageUnavailable(scratch, reason, "Check the folder and its permissions") from error
 
 
 def _download(source: str, file: IO[bytes], limits: FetchLimits, resolver: Resolver) -> tuple[str, int]:

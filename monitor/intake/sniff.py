@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from monitor.base import disk_errors
 from monitor.base.errors import NotAVideo, NotFound
 from monitor.intake import isobmff
 
@@ -35,11 +36,13 @@ class Sniffed:
 
 
 def sniff(path: Path) -> Sniffed:
-    """Name the format of a file by at most its first 64 KiB. Raises NotFound when it cannot be read."""
+    """Name the format of a file by at most its first 64 KiB. Raises NotFound, and StorageUnavailable when the disk fails."""
     try:
         with path.open("rb") as file:
             return sniff_bytes(file.read(HEAD_BYTES))
     except OSError as error:
+        if not isinstance(error, PermissionError) and (named := disk_errors.named(error, path)) is not None:
+            raise named from None
         raise NotFound(path, f"it cannot be read ({error.strerror})", "Check the path and its permissions") from None
 
 

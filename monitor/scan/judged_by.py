@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from monitor.base.audit import AuditEvent
 from monitor.base.database import Store
 from monitor.provenance.trust import TrustLists
-from monitor.review.videos import Assessment
+from monitor.review.assessments import Assessment
 
 _LATELY = timedelta(days=1)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from monitor.base.database import Store
 from monitor.base.errors import SosieError
+from monitor.base.files import storage_errors
 from monitor.base.metrics import Metrics
 from monitor.decision.policies import Policies
 from monitor.decision.policy import assess_nobody
@@ -72,11 +73,12 @@ class Pipeline:
     def scan(self, posted: Posted, *, keep_stills: bool = False) -> ScanResult:
         """Take one post the whole way. `keep_stills` makes stills of matches that are not flagged as well, for a report.
 
-        Raises a `SosieError`: permanent for the video's own faults, transient for the world's.
+        Raises a `SosieError` that says whose fault it is: the post's, its source's, or Sosie's own.
         """
         started = time.perf_counter()
         try:
-            result = self._scan(posted, keep_stills, started)
+            with storage_errors(self.home):  # a disk that fails where nobody looked for it is no fault of the video's
+                result = self._scan(posted, keep_stills, started)
         except SosieError as error:
             self.metrics.videos.labels(error.code).inc()
             raise

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from monitor.base.database import Store, locked
-from monitor.base.errors import PermanentError
+from monitor.base.errors import PostFault
 from monitor.decision.facts import Facts
 from monitor.decision.policies import Policies
 from monitor.decision.policy import assess
@@ -78,7 +78,7 @@ def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, 
     try:
         before = Provenance.from_json(value)
         after = sandbox.run(recheck, content, before, trust, source=f"the manifests of video {sha256[:12]}")
-    except (PermanentError, C2paError, KeyError, TypeError, ValueError):
+    except (PostFault, C2paError, KeyError, TypeError, ValueError):
         return replace(done, unread=done.unread + 1)
     with store.session() as session:
         video = locked(session, select(Video).filter_by(sha256=sha256)).one()

@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from monitor.base import disk_errors
 from monitor.base.errors import NotAVideo, NotFound, TooLarge, UnreadableMedia
 from monitor.vision.display import ABSURD_ASPECT, MAX_PIXELS, display_size, quarter_turns
 
@@ -108,6 +109,8 @@ def _open(path: Path) -> InputContainer:
             path, f"its beginning is no video, or damaged ({error.strerror})", "Try to play it; fetch or export it again"
         ) from error
     except OSError as error:
+        if not isinstance(error, PermissionError) and (named := disk_errors.named(error, path)) is not None:
+            raise named from error
         raise UnreadableMedia(path, f"cannot be opened ({error.strerror})", "Check its permissions") from error
 
 

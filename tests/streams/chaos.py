@@ -23,13 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.base.metrics import STAGES
+from streams.messages import VideoPosted
 from streams.publisher import Record
 from tests.kafka import Broker, running_broker
 from tests.monitor.household import Household
+from tests.monitor.intake.servers import FileServer, file_server
 from tests.postgres import Server, running_server, server_url
 from tests.streams.conftest import register
-from tests.streams.saboteur import left
-from tests.streams.stage import Stage, staged
+from tests.streams.saboteur import KILLER, left
+from tests.streams.stage import NO_RESULT, Stage, staged
+from tests.streams.troubles import troubles, worker_url
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 KILL_POINTS = (*(f"{stage}-ends" for stage in STAGES if stage != "stills"), "event-sent", "before-commit", "after-commit")
@@ -45,6 +48,7 @@ class Play:
     stage: Stage
     broker: Broker
     server: Server | None
+    files: FileServer
     rng: random.Random
     dead: Counter[str]
     faults: Counter[str]
@@ -92,6 +96,30 @@ class Play:
         time.sleep(self.rng.uniform(0, 6))
         self.server.start()
 
+    def addresses_that_answer_404(self) -> None:
+        """Sixty among good posts, as a platform deletes an account with its videos."""
+        first = self.dead["fetch_refused"]
+        for number in range(first, first + 60):
+            message = VideoPosted(id=f"gone-{number}", uri=self.files.url(f"/status/404?{number}"))
+            self.stage.send([Record(key=message.id.encode(), value=message.to_bytes())])
+            if self.rng.random() < 0.05:
+                self.stage.post(self.rng.choices(MIX, k=1))
+        self.dead["fetch_refused"] += 60
+
+    def sosie_itself_fails(self) -> None:
+        trouble = self.rng.choice(troubles(self.stage, self.server))
+        print(f"        {trouble.name}", flush=True)
+        with trouble.block():
+            if trouble.restarts:
+                self.rng.choice(self.stage.crew).kill()
+            self.stage.post(self.rng.choices(MIX, k=2))
+            time.sleep(self.rng.uniform(0, 10))
+
+    def an_event_kills_its_worker(self) -> None:
+        (killer,) = self.stage.post([KILLER], fresh=False)
+        self.stage.posted[killer] = NO_RESULT
+        self.dead["quarantined"] += 1
+
     def run(self, faults: int) -> None:
         kinds: list[tuple[Callable[[], None], int]] = [
             (self.kill_at_a_step, 30),
@@ -102,6 +130,9 @@ class Play:
             (self.garbage_comes, 12),
             (self.broker_restarts, 3),
             (self.database_goes_away, 3),
+            (self.sosie_itself_fails, 6),
+            (self.addresses_that_answer_404, 2),
+            (self.an_event_kills_its_worker, 1),
         ]
         started = time.monotonic()
         for number in range(1, faults + 1):
@@ -125,12 +156,13 @@ def _play(folder: Path, seed: int, database: str) -> Iterator[Play]:
         if server is None:
             url = f"sqlite:///{folder / 'stage' / 'home' / 'sosie.sqlite3'}"
         else:
-            url = server_url(server.folder, "postgres")
-            register(folder / "registered", url)
+            register(folder / "registered", server_url(server.folder, "postgres"))
+            url = worker_url(server)
             household = Household(folder / "registered", household.clips)
-        limits = {"SOSIE_DEAD_LETTER_RUN": "1000", "SOSIE_DEAD_LETTER_SHARE": "1.0"}
+        limits = {"SOSIE_DEAD_LETTER_RUN": "1000", "SOSIE_DEAD_LETTER_SHARE": "1.0", "SOSIE_FETCH_ALLOW_PRIVATE": "true"}
         stage = stack.enter_context(staged(folder / "stage", household, broker.brokers, NAME, url, seed=seed, **limits))
-        yield Play(stage, broker, server, random.Random(seed), Counter(), Counter())
+        (stage.clips / KILLER).write_bytes((stage.clips / "stranger.mp4").read_bytes())
+        yield Play(stage, broker, server, stack.enter_context(file_server()), random.Random(seed), Counter(), Counter())
 
 
 def main() -> None:
@@ -145,7 +177,10 @@ def main() -> None:
         play.stage.worker()
         play.run(options.faults)
         deadline = time.monotonic() + 600
-        while left(play.stage.traps) and time.monotonic() < deadline:
+        # Posts go on as in the world: a trap is met by one, and an event that kills is told by the others.
+        while (
+            left(play.stage.traps) or play.stage.report().dead["quarantined"] < play.dead["quarantined"]
+        ) and time.monotonic() < deadline:
             play.stage.post(play.rng.choices(MIX, k=2))
             time.sleep(2)
         report = play.stage.wait_until_quiet(limit_s=900)

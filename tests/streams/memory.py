@@ -12,7 +12,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor.base.errors import BrokerUnavailable
+from monitor.base.errors import BrokerUnavailable, DatabaseBusy
+from streams.attempts import Left
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
 from streams.event import Event, Place
@@ -37,6 +38,7 @@ class MemoryBroker:
     commits: list[dict[Place, int]] = field(default_factory=list)
     dead: list[Failure] = field(default_factory=list)
     sought: list[tuple[Place, int]] = field(default_factory=list)
+    stopped: set[Place] = field(default_factory=set)
     down: bool = False
     rebalancing: bool = False
 
@@ -63,6 +65,12 @@ class MemoryBroker:
         self._reach()
         self.sought.append((place, offset))
 
+    def pause(self, place: Place) -> None:
+        self.stopped.add(place)
+
+    def resume(self, place: Place) -> None:
+        self.stopped.discard(place)
+
     async def start_of(self, place: Place) -> int:
         self._reach()
         return self.offsets.get(place, 0)
@@ -80,6 +88,35 @@ class MemoryBroker:
             raise BrokerUnavailable("memory", "is down", "Wait")
 
 
+@dataclass
+class MemoryAttempts:
+    """`streams.attempts.Attempts` over `rows` that several owners share, as workers share the table. `down` makes every question fail."""
+
+    rows: dict[tuple[Place, int], tuple[str, Left]]
+    owner: str
+    down: bool = False
+
+    async def left(self, place: Place) -> Mapping[int, Left]:
+        self._reach()
+        return {offset: left for (where, offset), (owner, left) in self.rows.items() if where == place and owner != self.owner}
+
+    async def begin(self, event: Event, *, alone: bool) -> None:
+        self._reach()
+        await asyncio.sleep(0)
+        _, left = self.rows.get((event.place, event.offset), ("", Left(0, 0)))
+        self.rows[(event.place, event.offset)] = (self.owner, Left(left.tries + 1, left.alone + alone))
+
+    def end(self, place: Place, offset: int) -> None:
+        self.rows.pop((place, offset), None)
+
+    async def flush(self) -> None:
+        self._reach()
+
+    def _reach(self) -> None:
+        if self.down:
+            raise DatabaseBusy("memory", "is down", "Wait")
+
+
 Handle = Callable[[Event], Awaitable[None]]
 
 
@@ -92,6 +129,7 @@ async def delivering(
     window: int = 100,
     rule: RetryRule = QUICK,
     limit: DeadLetterLimit | None = None,
+    attempts: MemoryAttempts | None = None,
     partitions: tuple[int, ...] = (0,),
 ) -> AsyncIterator[Delivery]:
     """A delivery that holds the partitions; whatever is left of its work is cancelled in the end."""
@@ -103,6 +141,7 @@ async def delivering(
         rule=rule,
         limit=limit or DeadLetterLimit(1000, 1.0),
         metrics=StreamMetrics(CollectorRegistry()),
+        attempts=attempts or MemoryAttempts({}, "me"),
         rng=random.Random(0),
     )
     delivery.assigned(place(p) for p in partitions)

@@ -4,13 +4,16 @@ A trap is a file in the folder SOSIE_TEST_TRAPS, named `POINT~ACTION~NUMBER`; wh
 unlinking, so exactly once over all processes) and does what it says:
 
 - `kill`: the process is gone, as by the kernel's hand
-- the code of an error: it is raised there; `bug` raises what is no error of ours
+- the code of an error: it is raised there; `bug` raises what is no error of ours, `ENOSPC` and `EROFS` what the system says of a disk
+
+A post whose file is named KILLER ends whatever worker is at work on it, each time.
 
 Points are the pipeline's stages, `fetch` to `review`, each with `-begins` and `-ends`, and the edges of delivery: see `_EDGES`.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -32,6 +35,10 @@ POINTS = (*(f"{stage}-{edge}" for stage in STAGES for edge in ("begins", "ends")
 ERRORS: dict[str, type[SosieError]] = {
     kind.code: kind for kind in (BrokerUnavailable, DatabaseBusy, FetchFailed, NotAVideo, StorageFull, UnreadableMedia)
 }
+
+
+SYSTEM = ("ENOSPC", "EROFS")
+KILLER = "killer.mp4"
 
 
 def set_trap(folder: Path, point: str, action: str, number: int) -> None:
@@ -62,6 +69,8 @@ def _reach(point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         if action == "bug":
             raise KeyError("a bug, laid by a test")
+        if action in SYSTEM:
+            raise OSError(getattr(errno, action), os.strerror(getattr(errno, action)))
         raise ERRORS[action](f"Trap {trap.name}", "was laid by a test", "Go on")
 
 
@@ -80,6 +89,7 @@ def _lay() -> None:
 
     Metrics.stage = trapped  # type: ignore[method-assign, assignment]
 
+    from monitor.scan.pipeline import Pipeline
     from streams.faust_broker import FaustBroker
     from streams.publisher import Publisher
 
@@ -101,6 +111,14 @@ def _lay() -> None:
             _reach("event-sent")
         return answer
 
+    scan = Pipeline.scan
+
+    def trapped_scan(self: Any, posted: Any, **options: Any) -> Any:
+        if posted.source.endswith(KILLER):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return scan(self, posted, **options)
+
+    Pipeline.scan = trapped_scan  # type: ignore[method-assign]
     FaustBroker.commit = trapped_commit  # type: ignore[method-assign]
     FaustBroker.put_aside = trapped_put_aside  # type: ignore[method-assign]
     Publisher.publish = trapped_publish  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.base.errors import FetchRefused, MessageRefused
 from streams.dead_letters import HEAD_BYTES, KEPT_BYTES, attempts_before, dead_letter, origin_of
 from streams.event import ATTEMPTS_HEADER, ORIGIN_HEADER, Event, Place
-from streams.failures import Failure
+from streams.failures import failure_of
 from streams.messages import DeadLetter, parse
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ def event(
 
 def letter_of(of: Event, error: Exception = REFUSED, attempts: int = 1) -> DeadLetter:
     """Made, written and read again, as all that is made must be."""
-    made = dead_letter(Failure(of, error, attempts, NOW))
+    made = dead_letter(replace(failure_of(of, error, attempts), at=NOW))
     written = made.to_bytes()
     assert len(written) <= DeadLetter.LONGEST_BYTES
     assert parse(DeadLetter, written) == made
@@ -54,9 +55,9 @@ def test_a_letter_says_where_its_event_stood_why_it_failed_and_keeps_its_bytes()
 
 def test_a_bug_is_kept_without_its_text() -> None:
     letter = letter_of(event(), ValueError("somebody's name"))
-    assert letter.reason == "internal"
+    assert letter.reason == "quarantined"
     assert "somebody" not in letter.error
-    assert letter.error.startswith("ValueError")
+    assert "ValueError, a fault in Sosie itself" in letter.error
 
 
 def test_a_replay_that_fails_keeps_its_identity_and_adds_its_attempts() -> None:

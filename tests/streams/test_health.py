@@ -28,4 +28,6 @@ def test_ready_names_everything_that_is_missing() -> None:
     assert ready(Parts()).reason == "the index is not loaded yet; the broker has not been reached yet"
     assert not ready(Parts(index=None)).ok
     assert ready(Parts(index=None, broker=None)).ok
+    paused = ready(Parts(index=None, broker=None, work="videos[0]: is paused. Read `sosie dead-letters list`."))
+    assert (paused.ok, paused.reason) == (False, "videos[0]: is paused. Read `sosie dead-letters list`.")
     assert ready(Parts(index=None, broker=None, stopping=True)).reason == "the worker is stopping"

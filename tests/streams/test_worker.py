@@ -130,18 +130,27 @@ def test_without_a_broker_a_topic_or_a_free_port_it_says_what_to_do(
         assert "SOSIE_WORKER_PORT" in taken.err
 
 
-def test_nearly_everything_failing_stops_it_with_a_loud_reason(sqlite_stage: MakeStage) -> None:
+def test_nearly_everything_being_wrong_pauses_its_partition_with_a_loud_reason_and_a_restart_goes_on(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_DEAD_LETTER_RUN="5") as stage:
-        broken = stage.clips / "broken.mp4"
-        broken.write_text("no video at all")
-        stage.post(["broken.mp4"] * 60, fresh=False)
-        worker = stage.worker(restarted=False)
-        assert worker.wait(120) == 1
-        assert worker.says("events in a row failed for good, the last with 'not_a_video'; the worker stops")
-        report = stage.report()
-        assert report.dead["not_a_video"] <= 3 * 5 + 3
-        assert report.waiting >= 60 - 3 * 5 - 3
-        assert report.missing == ()
+        at = stage.send([Record(key=b"one partition", value=b"not JSON")] * 12)
+        bad = at[0][0]
+        worker = stage.worker()
+        until(lambda: "6 events in a row are wrong" in worker.asked("/health/ready")[1], stage)
+        assert "sosie dead-letters list" in worker.asked("/health/ready")[1]
+        posted = stage.post(["stranger.mp4"] * 9)
+        elsewhere = {post for post in posted if stage.placed[post][0] != bad}
+        until(lambda: elsewhere <= set(stage.outcomes()), stage)
+        assert worker.metric("sosie_stream_paused_partitions") == 1
+        assert worker.asked("/health/live")[0] == 200
+        until(lambda: stage.behind() == 12 - 5 + len(posted) - len(elsewhere), stage)  # what was decided before it is committed
+        assert worker.statuses == [], "the process lives"
+        for decided in (10, 12):
+            worker.restart()
+            until(lambda decided=decided: stage.report().dead["bad_message"] == decided, stage)  # type: ignore[misc]
+        stage.wait_until_quiet()
+        stage.check(dead={"bad_message": 12})
+        assert stage.stop() == [0]
+        assert worker.statuses == [0, 0, 0]
 
 
 class NoUtf8(str):

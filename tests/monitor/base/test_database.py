@@ -21,7 +21,8 @@ import monitor.base.audit
 import monitor.registry.likenesses
 import monitor.review.accounts
 import monitor.review.relay_lease
-import monitor.review.verdicts  # noqa: F401  (with the others: every table there is)
+import monitor.review.verdicts  # noqa: F401
+import streams.attempts  # noqa: F401  (with the others: every table there is)
 from monitor.base import audit
 from monitor.base.database import Base, Store
 from monitor.base.errors import ConfigError, DatabaseBusy, DatabaseError, SosieError, StorageFull

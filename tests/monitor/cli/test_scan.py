@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -120,6 +121,27 @@ def test_a_report_that_cannot_be_written_says_so_and_the_scan_counts(furnished: 
     assert "the report cannot be written" in ran.err
     assert "Name a file in a folder that exists" in ran.err
     assert rows(furnished, "cases", "case_posts") == {"cases": 1, "case_posts": 2}
+
+
+@pytest.fixture
+def read_only_fingerprints(furnished: Path) -> Iterator[Path]:
+    folder = furnished / "fingerprints"
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("READ-ONLY HOME NOT TESTED: mounting one needs root")
+    yield furnished
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_fault_of_our_own_stops_the_scan_and_blames_no_video(read_only_fingerprints: Path, clips: Path) -> None:
+    ran = sosie("scan", clips / "singer.mp4", clips / "stranger.mp4", "--json")
+    assert ran.status == 1
+    assert ran.out == ""
+    assert "Read-only file system" in ran.err
+    assert "Mount it for writing again" in ran.err
+    assert "singer.mp4" not in ran.err
+    assert rows(read_only_fingerprints, *TABLES) == dict.fromkeys(TABLES, 0)
 
 
 def test_misuse_is_status_2_with_usage() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.base.errors import BlockedAddress, FetchFailed, FetchRefused, NotFound, SosieError, StorageFull, TooLarge
+from monitor.base.errors import BlockedAddress, FetchFailed, FetchRefused, NotFound, SosieError, StorageFull, StorageUnavailable, TooLarge
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from tests.monitor.intake.servers import CLIP, OK, FileServer, drip, file_server, raw_server, self_signed
 
@@ -341,7 +341,7 @@ class TestFullDisk:
     def test_a_scratch_that_is_a_file_is_said(self, server: FileServer, tmp_path: Path) -> None:
         (tmp_path / "scratch").write_text("in the way")
         with (
-            pytest.raises(FetchFailed, match="cannot be written"),
+            pytest.raises(StorageUnavailable, match="cannot be written"),
             fetch(server.url("/clip"), scratch=tmp_path / "scratch", limits=LIMITS),
         ):
             pass

@@ -1,0 +1,98 @@
+"""The record of what was begun, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+
+from monitor.base.database import Store
+from streams.attempts import KEPT, DatabaseAttempts, Left, prune
+from streams.event import Event, Place
+
+ZERO, ONE = Place("sosie.videos", 0), Place("sosie.videos", 1)
+FAR = 2**40
+
+
+def event(offset: int, place: Place = ZERO) -> Event:
+    return Event(place, offset, None, b"", 0.0)
+
+
+def rows(store: Store) -> int:
+    with store.session(read_only=True) as session:
+        return int(session.execute(text("SELECT count(*) FROM attempts")).scalar_one())
+
+
+def test_what_one_began_and_did_not_end_others_see_and_itself_does_not(store: Store) -> None:
+    async def scenario() -> None:
+        dead, heir = DatabaseAttempts(store), DatabaseAttempts(store)
+        await dead.begin(event(FAR), alone=False)
+        await dead.begin(event(7, ONE), alone=True)
+        assert await dead.left(ZERO) == {}
+        assert await heir.left(ZERO) == {FAR: Left(1, 0)}
+        assert await heir.left(ONE) == {7: Left(1, 1)}
+        for each in (dead, heir):
+            each.close()
+
+    asyncio.run(scenario())
+
+
+def test_tries_add_up_over_owners_and_an_end_clears_them(store: Store) -> None:
+    async def scenario() -> None:
+        for number in range(3):
+            owner = DatabaseAttempts(store)
+            await owner.begin(event(3), alone=number > 0)
+            owner.close()
+        last = DatabaseAttempts(store)
+        assert await last.left(ZERO) == {3: Left(3, 2)}
+        await last.begin(event(3), alone=True)
+        last.end(ZERO, 3)
+        await last.flush()
+        assert rows(store) == 0
+        last.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_end_is_written_with_the_next_beginning(store: Store) -> None:
+    async def scenario() -> None:
+        attempts, other = DatabaseAttempts(store), DatabaseAttempts(store)
+        for offset in range(5):
+            await attempts.begin(event(offset), alone=False)
+            attempts.end(ZERO, offset)
+        assert await other.left(ZERO) == {4: Left(1, 0)}
+        await attempts.begin(event(4), alone=False)
+        assert await other.left(ZERO) == {4: Left(1, 0)}, "tried again by the same worker, it begins from nothing"
+        attempts.close()
+        other.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_late_end_leaves_alone_what_somebody_else_has_begun_since(store: Store) -> None:
+    async def scenario() -> None:
+        slow, new, third = DatabaseAttempts(store), DatabaseAttempts(store), DatabaseAttempts(store)
+        await slow.begin(event(1), alone=False)
+        await new.begin(event(1), alone=False)
+        slow.end(ZERO, 1)
+        await slow.flush()
+        assert await third.left(ZERO) == {1: Left(2, 0)}
+        for each in (slow, new, third):
+            each.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_nobody_will_ask_for_is_pruned(store: Store) -> None:
+    async def scenario() -> None:
+        attempts = DatabaseAttempts(store)
+        await attempts.begin(event(1), alone=False)
+        attempts.close()
+
+    asyncio.run(scenario())
+    now = datetime.now(UTC)
+    prune(store, now=now)
+    assert rows(store) == 1
+    prune(store, now=now + KEPT + timedelta(minutes=1))
+    assert rows(store) == 0
