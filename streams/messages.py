@@ -100,7 +100,9 @@ class CaseChanged(Message):
     """What happened to a case, for other systems. `id` is the event's identity, `sequence` counts the case's events from 1.
 
     Delivered at least once, in order per case: drop an event whose id, or a sequence number not above the last, was seen.
-    `post_id` is the post that opened or joined the case; `state`, `risk` and `verdict` are those after the change.
+    `post_id` is the post that opened or joined the case, or took it back to the queue; `state`, `risk` and `verdict` are those after
+    the change: a post that `joined` with a verdict is covered by it. Of `reopened`: the `cause`, the verdict that stood
+    (`earlier_verdict`), and, where a post is the cause, wherein it `differs` from those the verdict was given on.
     """
 
     TYPE = "sosie.case_changed"
@@ -118,6 +120,9 @@ class CaseChanged(Message):
     risk: Annotated[float, Field(ge=0, le=1)]
     verdict: Name | None = None
     post_id: Id | None = None
+    cause: Name | None = None
+    differs: Annotated[tuple[Name, ...], Strict(False)] | None = None
+    earlier_verdict: Name | None = None
 
 
 class Origin(BaseModel):

@@ -15,6 +15,7 @@ import typer
 from monitor.base.errors import SosieError
 from monitor.cli import (
     account,
+    case,
     consent,
     dead_letters,
     demo,
@@ -57,6 +58,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
+app.add_typer(case.app, name="case")
 app.add_typer(account.app, name="account")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(topics.app, name="topics")

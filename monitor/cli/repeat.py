@@ -17,6 +17,7 @@ from monitor.scan.workshop import Workshop
 def repeat(
     posts: Annotated[list[str] | None, typer.Argument(metavar="POST…", help="Ids of posts.", show_default=False)] = None,
     last: Annotated[int, typer.Option(min=1, help="Without posts: so many of the latest assessments.")] = 100,
+    history: Annotated[bool, typer.Option("--history", help="Those as well that later ones superseded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per assessment and line.")] = False,
 ) -> None:
     """Make stored assessments again, from what they rest on, and compare. Exits with 1 where one says something else.
@@ -25,7 +26,7 @@ def repeat(
     """
     with Workshop(settings.load()) as workshop:
         with workshop.store.session(read_only=True) as session:
-            kept = assessments.latest_assessments(session, posts=posts or None, limit=last)
+            kept = assessments.latest_assessments(session, posts=posts or None, limit=last, history=history)
         repeater = Repeater(workshop.pipeline, workshop.policies.at)
         repetitions = [repeater.repeat(each) for each in kept]
     for each in repetitions:

@@ -19,10 +19,12 @@ from monitor.base.errors import NotAVideo, NotFound, SosieError, SosieFault
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.intake.sniff import Kind, sniff
 from monitor.provenance.sentences import sentences
+from monitor.review.vocabulary import Verdict, clauses
+from monitor.review.words import day
 from monitor.scan.pipeline import Pipeline
 from monitor.scan.report import write_report
 from monitor.scan.report_entries import report_entry
-from monitor.scan.result import Posted, ScanResult, clock_text, error_json, ranges_text
+from monitor.scan.result import Finding, Posted, ScanResult, clock_text, error_json, ranges_text
 from monitor.scan.workshop import Workshop
 
 Outcome = tuple[Posted, ScanResult | SosieError]
@@ -150,6 +152,15 @@ def _print(result: ScanResult) -> None:
         spans = ", ".join(f"{clock_text(start)}–{clock_text(end)}" for start, end in finding.match.ranges)
         out.print(f"  Match: {escape(finding.name)}, score {finding.match.score:.2f}, {finding.match.frames} frames ({spans})")
         if finding.case_id:
-            out.print(f"  Case {finding.case_id} {'opened' if finding.case_opened else 'joined'}")
+            out.print(f"  Case {finding.case_id} {_became(finding)}")
     for reason in result.assessment.reasons:
         out.print(f"  {reason.weight:+.1f}  {escape(reason.text)}")
+
+
+def _became(finding: Finding) -> str:
+    """What became of the case a finding went to."""
+    if (given := finding.covered_by) is not None:
+        return f"joined; covered by its verdict of {day(given.decided_at)}: {Verdict(given.verdict).label.lower()}"
+    if finding.case_reopened:
+        return f"reopened: {clauses(finding.case_reopened)}"
+    return "opened" if finding.case_opened else "joined"

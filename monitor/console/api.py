@@ -19,7 +19,8 @@ from monitor.review import queue, verdicts
 from monitor.review.cases import Case, CaseState
 from monitor.review.queue import Lease
 from monitor.review.verdicts import Verdict
-from monitor.scan.views import CaseView, QueueRow, case_view, queue_view
+from monitor.review.videos import Post
+from monitor.scan.views import CaseView, PostStanding, QueueRow, case_view, queue_view
 
 
 class Problem(BaseModel):
@@ -50,6 +51,13 @@ class Reason(BaseModel):
     text: str
 
 
+class CoveredOut(BaseModel):
+    """The verdict that was given on earlier posts of the same bytes, and covers this one."""
+
+    verdict: Verdict
+    decided_at: datetime
+
+
 class CaseOut(BaseModel):
     id: str
     likeness: LikenessOut
@@ -59,6 +67,8 @@ class CaseOut(BaseModel):
     risk: float = Field(description="0 to 1")
     reasons: list[Reason]
     opened_at: datetime
+    reopened_at: datetime | None = Field(description="when it last came back to the queue")
+    events: int = Field(description="counts what happened to the case; give it as `seen` with a verdict")
     queue: str
     priority: int = Field(description="1 comes first")
     due_at: datetime | None = Field(description="when it should be decided")
@@ -104,6 +114,10 @@ class PostOut(BaseModel):
     views: int | None
     purpose: str | None
     territory: str | None
+    risk: float | None = Field(description="as its assessment stands; null where the latest scan does not find the likeness")
+    flagged: bool
+    flag_lost_at: datetime | None = Field(description="it was flagged until then")
+    covered_by: CoveredOut | None = Field(description="the verdict that covers the post without having been given on it")
 
 
 class VerdictOut(BaseModel):
@@ -111,6 +125,7 @@ class VerdictOut(BaseModel):
     verdict: Verdict
     reason: str
     decided_at: datetime
+    posts: list[str] | None = Field(description="the posts it was given on; null: of an earlier release, which did not say")
 
 
 class EventOut(BaseModel):
@@ -146,6 +161,13 @@ class LeaseIn(BaseModel):
 class VerdictIn(BaseModel):
     token: int
     verdict: Verdict
+    reason: str = Field(min_length=1, max_length=4000)
+    seen: int | None = Field(
+        None, description="the case's `events` as you read them: the verdict is given on the posts of then; null: on all"
+    )
+
+
+class ReopenIn(BaseModel):
     reason: str = Field(min_length=1, max_length=4000)
 
 
@@ -239,8 +261,18 @@ def give_verdict(case_id: str, body: VerdictIn, context: ContextDep, principal: 
             verdict=body.verdict,
             reason=body.reason,
             now=context.clock(),
+            seen=body.seen,
         )
     return _verdict(given)
+
+
+@router.post("/cases/{case_id}/reopen", tags=["verdict"])
+def reopen(case_id: str, body: ReopenIn, context: ContextDep, principal: Reviewer) -> CaseOut:
+    """Put a decided case back in the queue, with a reason. Its verdicts stay on record."""
+    now = context.clock()
+    with context.store.session() as session:
+        case = verdicts.reopen(session, case_id, reviewer=principal.name, reason=body.reason, now=now)
+        return CaseOut(**_case(case, case_view(session, case_id).likeness, now))
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -270,6 +302,8 @@ def _case(case: Case, likeness: Any, now: datetime) -> dict[str, Any]:
         "risk": case.risk,
         "reasons": case.reasons,
         "opened_at": case.opened_at,
+        "reopened_at": case.reopened_at,
+        "events": case.events,
         "queue": case.queue,
         "priority": case.priority,
         "due_at": case.due_at,
@@ -298,15 +332,32 @@ def _detail(view: CaseView, now: datetime) -> CaseDetail:
         provenance=list(view.provenance),
         history=view.history.to_json(),
         watermarks=[MarkOut.model_validate(mark, from_attributes=True) for mark in view.marks],
-        posts=[PostOut.model_validate(post, from_attributes=True) for post in view.posts],
+        posts=[_post(post, view.standings[post.id]) for post in view.posts],
         versions=view.case.versions,
         verdicts=[_verdict(given) for given in view.verdicts],
         audit=[EventOut.model_validate(event, from_attributes=True) for event in view.trail],
     )
 
 
+def _post(post: Post, standing: PostStanding) -> PostOut:
+    given = standing.covered_by
+    return PostOut(
+        **{name: getattr(post, name) for name in _OF_POST},
+        risk=standing.risk,
+        flagged=standing.flagged,
+        flag_lost_at=standing.flag_lost_at,
+        covered_by=None if given is None else CoveredOut.model_validate(given, from_attributes=True),
+    )
+
+
+_OF_POST = ("id", "source", "platform", "account", "posted_at", "caption", "views", "purpose", "territory")
+
+
 def _verdict(given: verdicts.GivenVerdict) -> VerdictOut:
-    return VerdictOut.model_validate(given, from_attributes=True)
+    posts = None if given.uses is None else [use["post"] for use in given.uses]
+    return VerdictOut(
+        reviewer=given.reviewer, verdict=Verdict(given.verdict), reason=given.reason, decided_at=given.decided_at, posts=posts
+    )
 
 
 def _lease(lease: Lease) -> LeaseOut:

@@ -29,6 +29,7 @@ NOTICES = {
     "nothing-free": "Nothing is waiting that nobody has claimed.",
     "recorded": "Your verdict is recorded.",
     "released": "You gave the case back.",
+    "reopened": "The case is in the queue again.",
 }
 
 ShownState = Literal["open", "decided", "all"]
@@ -135,6 +136,7 @@ def give_verdict(
     token: Token,
     verdict: Text = "",
     reason: Text = "",
+    seen: Annotated[int | None, Form()] = None,
     then: Literal["stay", "next"] = Form("stay"),
 ) -> Response:
     draft = Draft(verdict, reason)
@@ -150,12 +152,34 @@ def give_verdict(
         return _case_page(request, context, principal, case_id, draft=draft, missing=missing, status=422)
     try:
         with context.store.session() as session:
-            verdicts.decide(session, case_id, reviewer=principal.name, token=token, verdict=verdict, reason=reason, now=context.clock())
+            verdicts.decide(
+                session,
+                case_id,
+                reviewer=principal.name,
+                token=token,
+                verdict=verdict,
+                reason=reason,
+                now=context.clock(),
+                seen=seen,
+            )
     except (LeaseLost, RequestRefused) as error:
         return _case_page(request, context, principal, case_id, draft=draft, error=error)
     if then == "next":
         return _to_next(context, principal, otherwise="recorded")
     return RedirectResponse(f"/cases/{case_id}?said=recorded", 303)
+
+
+@router.post("/cases/{case_id}/reopen")
+def reopen(request: Request, case_id: str, context: ContextDep, principal: Reviewer, reason: Text = "") -> Response:
+    if not reason.strip():
+        missing = {"reopening": "Say why the case should be looked at again."}
+        return _case_page(request, context, principal, case_id, missing=missing, status=422)
+    try:
+        with context.store.session() as session:
+            verdicts.reopen(session, case_id, reviewer=principal.name, reason=reason, now=context.clock())
+    except RequestRefused as error:
+        return _case_page(request, context, principal, case_id, error=error)
+    return RedirectResponse(f"/cases/{case_id}?said=reopened", 303)
 
 
 def _to_next(

@@ -24,6 +24,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from monitor.base.errors import PolicyError
 from monitor.decision.facts import Facts, SignalCode, signals
+from monitor.review.vocabulary import Difference, Verdict
 
 # An unknown key explains the missing one beside it.
 _TOLD_FIRST = {"extra_forbidden": 0, "missing": 2}
@@ -88,6 +89,11 @@ FOUND = 0.5
 
 _ROUTE = Route(queue="main", priority=5, sla_hours=72)
 
+AFTER_VERDICT: Mapping[Verdict, frozenset[Difference]] = {
+    verdict: frozenset(Difference) if verdict.is_about_use else frozenset() for verdict in Verdict
+}
+"""Of a policy that says nothing of it: what is found of the content carries over; what is found of the use, to the same use alone."""
+
 
 class Policy(_Strict):
     """A whole policy; immutable. `id` is what assessments name, `text` the file it was read from, comments and all."""
@@ -97,6 +103,7 @@ class Policy(_Strict):
     flag_at: Annotated[Finite, Field(gt=0, lt=1)]
     matching: MatchRule
     routes: dict[LikenessClass, Route] = Field(default_factory=lambda: dict.fromkeys(LikenessClass, _ROUTE))
+    after_verdict: dict[Verdict, frozenset[Difference]] = Field(default_factory=lambda: dict(AFTER_VERDICT))
     signals: dict[SignalCode, Weighing]
     digest: str = Field("", exclude=True)
     text: str = Field("", exclude=True, repr=False)
@@ -114,6 +121,13 @@ class Policy(_Strict):
         if missing := set(LikenessClass) - set(routes):
             raise ValueError(f"{min(missing)} has no route")
         return routes
+
+    @field_validator("after_verdict")
+    @classmethod
+    def _every_verdict(cls, table: dict[Verdict, frozenset[Difference]]) -> dict[Verdict, frozenset[Difference]]:
+        if missing := set(Verdict) - set(table):
+            raise ValueError(f"{min(missing)} has no row; give it [] to have it cover every later post")
+        return table
 
     @property
     def id(self) -> str:
@@ -238,6 +252,8 @@ def _reason(path: list[int | str], error: Any) -> str:
 def _next_step(path: list[int | str]) -> str:
     if path[:1] == ["routes"]:
         return f"A route has queue, priority and sla_hours; classes are {', '.join(LikenessClass)}"
+    if path[:1] == ["after_verdict"]:
+        return f"A row is a verdict ({', '.join(Verdict)}) and a list of differences ({', '.join(Difference)})"
     if path[:1] == ["signals"]:
         return f"Signals are: {', '.join(SignalCode)}"
     return "Mend this line; `sosie policy show --shipped` prints the shipped policy as an example"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from monitor.decision.policy import LikenessClass, Policy
+from monitor.review.vocabulary import Difference, Verdict
 
 __all__ = ["Change", "changes", "moves_a_threshold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `moves`: it can change which posts are flagged, where their cases go, or when they are due."""
+    """One change. `moves`: it can change which posts are flagged, where their cases go, when they are due,
+    or when a decided one comes back."""
 
     where: str
     before: str
@@ -43,6 +45,12 @@ def _all(before: Policy, after: Policy) -> Iterator[Change]:
         old, new = before.routes[likeness_class], after.routes[likeness_class]
         for name in type(old).model_fields:
             yield Change(f"routes.{likeness_class}.{name}", str(getattr(old, name)), str(getattr(new, name)), True)
+    for verdict in Verdict:
+        yield Change(f"after_verdict.{verdict}", _listed(before.after_verdict[verdict]), _listed(after.after_verdict[verdict]), True)
     for code, weighing in before.signals.items():
         yield Change(f"signals.{code}.weight", f"{weighing.weight:+g}", f"{after.signals[code].weight:+g}", True)
         yield Change(f"signals.{code}.text", weighing.text, after.signals[code].text, False)
+
+
+def _listed(differences: Collection[Difference]) -> str:
+    return ", ".join(each for each in Difference if each in differences) or "none"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from monitor.base import audit
-from monitor.base.database import Base, insert_if_absent, locked
+from monitor.base.database import Base, locked
 from monitor.base.errors import NotFound
-from monitor.review import outbox
 from monitor.review.videos import Post
 
 
@@ -41,7 +39,7 @@ class Case(Base):
 
     `lease_token` counts the claims ever made on this case and only grows; owner and expiry are those of the last one.
     `events` counts what the outbox ever said of it. `queue`, `priority` (1 comes first) and `due_at` are the policy's
-    route; cases of release 0.1 are due at no time.
+    route; cases of release 0.1 are due at no time. `reopened_at` is when the case last came back to the queue.
     """
 
     __tablename__ = "cases"
@@ -68,10 +66,16 @@ class Case(Base):
     lease_token: Mapped[int] = mapped_column(BigInteger)
     lease_expires_at: Mapped[datetime | None]
     events: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
+    reopened_at: Mapped[datetime | None]
 
     @property
     def moments(self) -> tuple[Moment, ...]:
         return tuple(Moment(**moment) for moment in self.evidence)
+
+    @property
+    def waiting_since(self) -> datetime:
+        """When it was put in the queue, the last time."""
+        return self.reopened_at or self.opened_at
 
     def claimed(self, now: datetime) -> bool:
         """Somebody holds a live claim. A claim ends at its expiry, not after it."""
@@ -79,80 +83,14 @@ class Case(Base):
 
 
 class CasePost(Base):
-    """A post that carries the case's video."""
+    """A post that carries the case's video. `event` is that of the case by which it joined; None: put there by an earlier release."""
 
     __tablename__ = "case_posts"
     __table_args__ = (Index(None, "post_id"),)
 
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
     post_id: Mapped[str] = mapped_column(ForeignKey("posts.id"), primary_key=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A likeness found in a video, by one flagged post: what a case is opened with. `reasons` are JSON values."""
-
-    likeness_id: str
-    video_sha256: str
-    risk: float
-    reasons: Sequence[Mapping[str, Any]]
-    moments: Sequence[Moment]
-    versions: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a case stands: the queue's name, its priority (1 comes first), and when it should be decided."""
-
-    queue: str = "main"
-    priority: int = 5
-    due_at: datetime | None = None
-
-
-def open_or_join(session: Session, found: Found, *, post_id: str, place: Place, now: datetime, actor: str = "scan") -> tuple[Case, bool]:
-    """Put a recorded post on the case of (likeness, video), opening the case if there is none; say whether it was opened.
-
-    Idempotent, and safe when two do it at once: one case, both posts. The riskiest post's reasons and evidence stand;
-    a decided case keeps its verdict. A case stays as urgent as the most urgent route it was ever given.
-    """
-    shown = {
-        "risk": found.risk,
-        "reasons": [dict(reason) for reason in found.reasons],
-        "evidence": [asdict(moment) for moment in found.moments],
-        "versions": dict(found.versions),
-    }
-    key = {"likeness_id": found.likeness_id, "video_sha256": found.video_sha256}
-    opened = insert_if_absent(
-        session,
-        Case,
-        id=uuid4().hex,
-        state=CaseState.OPEN,
-        verdict=None,
-        opened_at=now,
-        updated_at=now,
-        lease_owner=None,
-        lease_token=0,
-        lease_expires_at=None,
-        events=0,
-        **key,
-        **shown,
-        **asdict(place),
-    )
-    case = locked(session, select(Case).filter_by(**key)).one()
-    if found.risk > case.risk:
-        case.updated_at = now
-        for name, value in shown.items():
-            setattr(case, name, value)
-    if place.priority < case.priority:
-        case.queue, case.priority = place.queue, place.priority
-        case.due_at = min((due for due in (case.due_at, place.due_at) if due is not None), default=None)
-    if insert_if_absent(session, CasePost, case_id=case.id, post_id=post_id):
-        case.updated_at = now
-        detail = {"post": post_id, "risk": found.risk}
-        record(session, case, "case.opened" if opened else "case.joined", actor=actor, now=now, detail=detail)
-        outbox.append(session, case, "opened" if opened else "joined", post_id=post_id, now=now)
-    session.flush()
-    return case, opened
+    event: Mapped[int | None] = mapped_column(BigInteger)
 
 
 def get_case(session: Session, case_id: str) -> Case:

@@ -12,7 +12,7 @@ So a change and its event exist together or not at all; a relay (`streams.relay`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -68,8 +68,10 @@ class CaseEvent(Base):
     published_at: Mapped[datetime | None]
 
 
-def append(session: Session, case: ChangedCase, change: Change, *, now: datetime, post_id: str | None = None) -> None:
-    """Note a change of the locked case, after all its fields are set."""
+def append(
+    session: Session, case: ChangedCase, change: Change, *, now: datetime, post_id: str | None = None, told: Mapping[str, Any] | None = None
+) -> None:
+    """Note a change of the locked case, after all its fields are set. `told` is what the change has to say beside them."""
     case.events += 1
     session.add(
         CaseEvent(
@@ -83,6 +85,7 @@ def append(session: Session, case: ChangedCase, change: Change, *, now: datetime
                 "risk": case.risk,
                 "verdict": None if case.verdict is None else str(case.verdict),
                 "post_id": post_id,
+                **(told or {}),
             },
             created_at=now,
         )

@@ -101,8 +101,9 @@ def counts(session: Session, *, now: datetime) -> Counts:
 
 
 def oldest_open(session: Session) -> datetime | None:
-    """When the oldest open case was opened; None when all are decided."""
-    return session.scalars(select(Case.opened_at).where(Case.state == CaseState.OPEN).order_by(Case.opened_at).limit(1)).one_or_none()
+    """Since when the open case waits that waits longest, a reopened one since it was reopened; None when all are decided."""
+    since = func.coalesce(Case.reopened_at, Case.opened_at, type_=Case.opened_at.type)
+    return session.scalars(select(since).where(Case.state == CaseState.OPEN).order_by(since).limit(1)).one_or_none()
 
 
 def claim(session: Session, case_id: str, *, reviewer: str, lease_s: float, now: datetime) -> Lease:

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.base.audit import AuditEvent
 from monitor.review import words
-from monitor.review.verdicts import Verdict
+from monitor.review.vocabulary import Verdict, clauses
 
 
 def verdict_label(value: str) -> str:
@@ -26,7 +26,13 @@ def _opened(actor: str, detail: dict[str, Any]) -> str:
 
 
 def _joined(actor: str, detail: dict[str, Any]) -> str:
-    return f"Another post of the video was added by {actor}, at risk {words.percent(detail['risk'])}."
+    covered = f"; the verdict covers it: {verdict_label(detail['verdict'])}" if detail.get("verdict") else ""
+    return f"Another post of the video was added by {actor}, at risk {words.percent(detail['risk'])}{covered}."
+
+
+def _flag_lost(actor: str, detail: dict[str, Any]) -> str:
+    now = "this person is not found in it" if detail["risk"] is None else f"its risk is {words.percent(detail['risk'])}"
+    return f"Post {detail['post']} is not flagged any more, as {actor} found: {now}."
 
 
 def _claimed(actor: str, detail: dict[str, Any]) -> str:
@@ -42,7 +48,17 @@ def _decided(actor: str, detail: dict[str, Any]) -> str:
 
 
 def _reopened(actor: str, detail: dict[str, Any]) -> str:
-    return f"Reopened by {actor}; the verdict was {verdict_label(detail['verdict'])}."
+    return f"Reopened by {actor}{comeback(detail)}; the verdict was {verdict_label(detail['verdict'])}."
+
+
+def comeback(detail: dict[str, Any]) -> str:
+    """Why a case came back without anybody's word, after a colon; nothing for one that a reviewer reopened."""
+    match detail.get("cause"):
+        case "post":
+            return f": another post joined it, and {clauses(detail.get('differs', ()))}"
+        case "reassessed":
+            return f": one of its posts was assessed anew, and {clauses(detail.get('differs', ()))}"
+    return ""
 
 
 def _packed(actor: str, detail: dict[str, Any]) -> str:
@@ -56,6 +72,7 @@ _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "case.released": _released,
     "case.decided": _decided,
     "case.reopened": _reopened,
+    "case.flag_lost": _flag_lost,
     "evidence.packed": _packed,
 }
 

@@ -16,12 +16,12 @@ from monitor.base.files import write_atomically
 from monitor.decision import policies, shadows
 from monitor.decision.policy import Assessment, Policy, assess_nobody
 from monitor.decision.probe import lessons
-from monitor.review import assessments, cases, videos
+from monitor.review import assessments, cases, joining, videos
 from monitor.review.assessments import Judged, Versions
-from monitor.review.cases import Found, Place
+from monitor.review.joining import Found, Place
 from monitor.review.videos import Posted, SeenVideo
 from monitor.scan.fingerprint import Fingerprint
-from monitor.scan.result import Finding, Still
+from monitor.scan.result import CoveredBy, Finding, Still
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,9 @@ def _record_video(session: Session, scanned: Scanned, space_id: str, *, taught: 
 def _record_assessments(session: Session, scanned: Scanned, now: datetime) -> None:
     policies.keep(session, scanned.policy, now=now)
     post_id, video_sha256 = scanned.posted.id, scanned.fingerprint.sha256
-    for judged in [_judged(finding) for finding in scanned.findings] or [_judged_nobody(scanned.policy)]:
-        assessments.record_assessment(session, judged, post_id=post_id, video_sha256=video_sha256, versions=scanned.versions, now=now)
+    judged = [_judged(finding) for finding in scanned.findings] or [_judged_nobody(scanned.policy)]
+    ceased = assessments.record_scan(session, judged, post_id=post_id, video_sha256=video_sha256, versions=scanned.versions, now=now)
+    joining.note_flags_lost(session, ceased, now=now)
     for each in scanned.beside:
         shadows.record(session, post_id=post_id, likeness_id=each.likeness, shadow=each.shadow, live=each.live, now=now)
 
@@ -119,6 +120,7 @@ def _record_finding(
     if not finding.assessment.flagged:
         return finding
     found = Found(
+        post_id=scanned.posted.id,
         likeness_id=finding.match.likeness,
         video_sha256=scanned.fingerprint.sha256,
         risk=finding.assessment.risk,
@@ -128,8 +130,15 @@ def _record_finding(
     )
     route = scanned.policy.route(finding.facts)
     place = Place(route.queue, route.priority, now + timedelta(hours=route.sla_hours))
-    case, opened = cases.open_or_join(session, found, post_id=scanned.posted.id, place=place, now=now)
-    return replace(finding, case_id=case.id, case_opened=opened)
+    joined = joining.open_or_join(session, found, place=place, reopens=scanned.policy.after_verdict, now=now)
+    given = joined.covered_by
+    return replace(
+        finding,
+        case_id=joined.case.id,
+        case_opened=joined.opened,
+        covered_by=None if given is None else CoveredBy(given.verdict, given.decided_at),
+        case_reopened=joined.reopened,
+    )
 
 
 def _kept_still(home: Path, sha256: str, finding: Finding, still: Still) -> cases.Moment:

@@ -1,7 +1,8 @@
 """Verdicts on stored videos, brought to the trust lists of today.
 
 For each video in which somebody was found, its manifest store is judged again (`monitor.provenance.check.recheck`), and, where that
-changes the verdict, its assessments are weighed again, each under the policy it was made by: lists changed, policies did not. One
+changes the verdict, its assessments are weighed again, each under the policy it was made by: lists changed, policies did not. What is
+said anew supersedes what stood, and meets a decided case as a scan's would: by the table of the policy in force. One
 transaction for each video; repeating changes nothing, and an interruption is made good by running it again. A case that is opened by it
 has no stills: the video is not fetched.
 
@@ -23,16 +24,21 @@ from monitor.base.database import Store, locked
 from monitor.base.errors import PostFault
 from monitor.decision.facts import Facts
 from monitor.decision.policies import Policies
-from monitor.decision.policy import assess
+from monitor.decision.policy import Assessment as Weighed
+from monitor.decision.policy import Policy, assess
 from monitor.intake.sandbox import Sandbox
 from monitor.provenance.check import recheck
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
-from monitor.review import cases
-from monitor.review.assessments import Assessment
-from monitor.review.cases import Found, Place
+from monitor.review import joining
+from monitor.review.assessments import Assessment, Judged, Superseded, Versions, replace_assessment
+from monitor.review.cases import Case
+from monitor.review.joining import Found, Place
+from monitor.review.uses import Reopens
 from monitor.review.videos import ManifestStore, Video
+
+_ACTOR = "trust lists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +105,61 @@ def _weigh_again(session: Session, video: Video, told: Provenance, policies: Pol
     """Its assessments whose facts change. A consent given to a certificate is not looked up again: it does not hang on a list."""
     gained = lost = 0
     now = datetime.now(UTC)
-    rows = session.scalars(
-        select(Assessment).where(Assessment.video_sha256 == video.sha256).order_by(Assessment.likeness_id, Assessment.id)
-    )
-    for row in rows.all():
-        if row.facts is None:
-            continue
-        name = likenesses.names(session, {row.likeness_id}).get(row.likeness_id)
-        if name is None:
-            continue
-        kept = Facts.from_json(row.facts, name=name)
-        facts = replace(kept, state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list)
-        row.trust_version = told.trust_version
+    query = select(Assessment).filter_by(video_sha256=video.sha256).order_by(Assessment.likeness_id, Assessment.id)
+    rows = [row for row in session.scalars(query).all() if row.facts is not None]
+    names = likenesses.names(session, {row.likeness_id for row in rows})
+    for row in rows:
         policy = policies.at(row.policy_version)
-        if facts == kept or policy is None:
+        if row.likeness_id not in names or policy is None:
             continue
-        again = assess(facts, policy)
-        gained, lost = gained + (again.flagged and not row.flagged), lost + (row.flagged and not again.flagged)
-        row.facts, row.created_at = facts.to_json(), now
-        row.risk, row.flagged, row.reasons = again.risk, again.flagged, [asdict(reason) for reason in again.reasons]
-        if again.flagged:
-            case = session.scalars(select(cases.Case).filter_by(likeness_id=row.likeness_id, video_sha256=video.sha256)).one_or_none()
-            route = policy.route(facts)
-            found = Found(
-                likeness_id=row.likeness_id,
-                video_sha256=video.sha256,
-                risk=again.risk,
-                reasons=row.reasons,
-                moments=case.moments if case else (),
-                versions=(case.versions if case else {"index": row.index_version, "model": row.model_version})
-                | {"policy": policy.id, "trust": told.trust_version},
-            )
-            place = Place(route.queue, route.priority, now + timedelta(hours=route.sla_hours))
-            cases.open_or_join(session, found, post_id=row.post_id, place=place, now=now, actor="trust lists")
-    session.flush()
+        kept = Facts.from_json(row.facts or {}, name=names[row.likeness_id])
+        facts = replace(kept, state=told.state.value, ai=told.ai.value, signer=told.signer, trust_list=told.trust_list)
+        said = None if facts == kept else assess(facts, policy)
+        later = _recorded_again(session, row, facts, said, told.trust_version, now)
+        if said is not None:
+            gained, lost = gained + (said.flagged and not row.flagged), lost + (row.flagged and not said.flagged)
+            if said.flagged:
+                _to_case(session, later, policy, facts, policies.current().active.after_verdict, now)
     return gained, lost
+
+
+def _recorded_again(session: Session, row: Assessment, facts: Facts, said: Weighed | None, trust_version: str, now: datetime) -> Assessment:
+    """What stands from now on: the same under other lists, or what was `said` anew; the row before is superseded."""
+    judged = Judged(
+        likeness_id=row.likeness_id,
+        risk=row.risk if said is None else said.risk,
+        flagged=row.flagged if said is None else said.flagged,
+        reasons=row.reasons if said is None else [asdict(reason) for reason in said.reasons],
+        matches=row.matches,
+        facts=facts.to_json() if said is not None else row.facts,
+    )
+    versions = Versions(
+        policy=row.policy_version,
+        index=row.index_version,
+        model=row.model_version,
+        trust=trust_version,
+        watermarks=row.watermarks_version,
+        probe=row.probe_version,
+    )
+    later, earlier = replace_assessment(session, judged, post_id=row.post_id, video_sha256=row.video_sha256, versions=versions, now=now)
+    if earlier is not None:
+        joining.note_flags_lost(session, [Superseded(earlier, later)], now=now, actor=_ACTOR)
+    return later
+
+
+def _to_case(session: Session, row: Assessment, policy: Policy, facts: Facts, reopens: Reopens, now: datetime) -> None:
+    """Onto its case, as a scan would: opened, joined, or reopened where the verdict's table says so."""
+    case = session.scalars(select(Case).filter_by(likeness_id=row.likeness_id, video_sha256=row.video_sha256)).one_or_none()
+    found = Found(
+        post_id=row.post_id,
+        likeness_id=row.likeness_id,
+        video_sha256=row.video_sha256,
+        risk=row.risk,
+        reasons=row.reasons,
+        moments=case.moments if case else (),
+        versions=(case.versions if case else {"index": row.index_version, "model": row.model_version})
+        | {"policy": row.policy_version, "trust": row.trust_version},
+    )
+    route = policy.route(facts)
+    place = Place(route.queue, route.priority, now + timedelta(hours=route.sla_hours))
+    joining.open_or_join(session, found, place=place, reopens=reopens, now=now, actor=_ACTOR)

@@ -24,7 +24,7 @@ from monitor.decision.probe.shelf import NO_PROBE
 from monitor.decision.probe.teaching import Probe
 from monitor.registry import likenesses
 from monitor.review.assessments import NO_LIKENESS
-from monitor.review.assessments import Assessment as Kept
+from monitor.review.assessments import Concluded as Kept
 from monitor.scan.fingerprint import Fingerprint
 from monitor.scan.matching import Match, match, voices
 from monitor.scan.pipeline import Pipeline

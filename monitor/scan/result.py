@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from monitor.base.errors import SosieError
@@ -12,10 +13,11 @@ from monitor.decision.policy import Assessment
 from monitor.provenance.types import Provenance
 from monitor.review.assessments import Versions
 from monitor.review.videos import Posted
+from monitor.review.vocabulary import Difference
 from monitor.scan.matching import Match, Moment
 from monitor.vision.watermark import Sighting
 
-__all__ = ["Finding", "Posted", "ScanResult", "Still", "Versions", "clock_text", "error_json", "ranges_text"]
+__all__ = ["CoveredBy", "Finding", "Posted", "ScanResult", "Still", "Versions", "clock_text", "error_json", "ranges_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,20 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True)
+class CoveredBy:
+    """The verdict that was given on earlier posts of these bytes, and says what this post is as well."""
+
+    verdict: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One likeness found, what follows from it, and the case it went to (None when it is not flagged)."""
+    """One likeness found, what follows from it, and the case it went to (None when it is not flagged).
+
+    `covered_by`: the case is decided, and its verdict covers this post. `case_reopened`: wherein this post is unlike those the verdict was
+    given on, so that the case is open again.
+    """
 
     name: str
     match: Match
@@ -37,6 +51,8 @@ class Finding:
     stills: tuple[Still, ...] = ()
     case_id: str | None = None
     case_opened: bool = False
+    covered_by: CoveredBy | None = None
+    case_reopened: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,7 @@ class ScanResult:
                     "frames": finding.match.frames,
                     "ranges": [list(span) for span in finding.match.ranges],
                 }
+                | _case_json(finding)
                 for finding in self.findings
             ],
             "assessment": {
@@ -96,6 +113,16 @@ class ScanResult:
         if self.truncated_at_s is not None:
             out["truncated_at"] = self.truncated_at_s
         return out
+
+
+def _case_json(finding: Finding) -> dict[str, Any]:
+    """What became of the case, where the post met a verdict."""
+    if finding.covered_by is not None:
+        covered = {"verdict": finding.covered_by.verdict, "decided_at": finding.covered_by.decided_at.isoformat(timespec="seconds")}
+        return {"case": finding.case_id, "covered_by": covered}
+    if finding.case_reopened:
+        return {"case": finding.case_id, "reopened": [str(each) for each in finding.case_reopened]}
+    return {}
 
 
 def error_json(source: str, error: SosieError) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Pages and API share these, so that they cannot disagree. No HTML here, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from monitor.provenance.sentences import sentences
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
 from monitor.registry.likenesses import Likeness
-from monitor.review import cases, queue, verdicts, videos
+from monitor.review import assessments, cases, queue, verdicts, videos
 from monitor.review.cases import Case, CaseState, Moment
 from monitor.review.verdicts import GivenVerdict, Verdict
 from monitor.review.videos import Post, Video
@@ -62,8 +62,25 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
+class PostStanding:
+    """What holds for one post of a case now.
+
+    `risk` and `flagged` are those of the assessment that stands; None and False where the latest scan does not find the likeness.
+    `flag_lost_at`: it was flagged, and is not since then. `covered_by`: the verdict that stands was not given on this post, and covers it.
+    """
+
+    risk: float | None = None
+    flagged: bool = False
+    flag_lost_at: datetime | None = None
+    covered_by: GivenVerdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CaseView:
-    """One case. `moments` carry their position, by which a still is asked for; the best comes first, the rest in time order."""
+    """One case. `moments` carry their position, by which a still is asked for; the best comes first, the rest in time order.
+
+    `standings` are by post id. `comeback` is the event by which an open case returned to the queue.
+    """
 
     case: Case
     likeness: Likeness
@@ -76,6 +93,14 @@ class CaseView:
     marks: tuple[Sighting, ...]
     trail: tuple[AuditEvent, ...]
     verdicts: tuple[GivenVerdict, ...]
+    standings: Mapping[str, PostStanding]
+    comeback: AuditEvent | None
+
+    @property
+    def no_flag_stands(self) -> bool:
+        """Every post that was flagged has lost its flag: the latest scans find nobody here, or too little."""
+        found = self.standings.values()
+        return any(each.flag_lost_at for each in found) and not any(each.flagged for each in found)
 
 
 def queue_view(
@@ -108,19 +133,45 @@ def case_view(session: Session, case_id: str) -> CaseView:
     case = cases.get_case(session, case_id)
     video = videos.get_video(session, case.video_sha256)
     told, history = _origin(video)
+    posts, trail = tuple(cases.posts(session, case_id)), tuple(audit.events(session, subject_type="case", subject_id=case_id))
+    reopened = [event for event in trail if event.action == "case.reopened"] if case.state == CaseState.OPEN else []
     return CaseView(
         case=case,
         likeness=_likeness(session, case.likeness_id),
         video=video,
-        posts=tuple(cases.posts(session, case_id)),
+        posts=posts,
         moments=_best_first(case.moments),
         reasons=tuple(sorted(case.reasons, key=lambda reason: -abs(reason["weight"]))),
         provenance=told,
         history=history,
         marks=_marks(video),
-        trail=tuple(audit.events(session, subject_type="case", subject_id=case_id)),
+        trail=trail,
         verdicts=tuple(verdicts.verdicts(session, case_id)),
+        standings=_standings(session, case, posts),
+        comeback=reopened[-1] if reopened else None,
     )
+
+
+def _standings(session: Session, case: Case, posts: Sequence[Post]) -> Mapping[str, PostStanding]:
+    of_case = {"video_sha256": case.video_sha256, "likeness_id": case.likeness_id}
+    stands = {each.post_id: each for each in assessments.assessments(session, **of_case)}
+    flagged_until: dict[str, datetime] = {}
+    for old in assessments.superseded(session, **of_case):  # the last to go comes first
+        if old.flagged:
+            flagged_until.setdefault(old.post_id, old.superseded_at)
+    given = verdicts.standing_verdict(session, case)
+    seen = verdicts.uses_seen(session, case, given)
+    found = {}
+    for post in posts:
+        now = stands.get(post.id)
+        flagged = now is not None and now.flagged
+        found[post.id] = PostStanding(
+            risk=None if now is None else now.risk,
+            flagged=flagged,
+            flag_lost_at=None if flagged else flagged_until.get(post.id),
+            covered_by=None if post.id in seen else given,
+        )
+    return found
 
 
 def _origin(video: Video) -> tuple[tuple[str, ...], History]:

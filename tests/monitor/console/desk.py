@@ -18,13 +18,15 @@ from monitor.base.database import Store
 from monitor.base.settings import Settings, load
 from monitor.console.app import create_app
 from monitor.console.auth import SESSION_COOKIE
+from monitor.decision.policy import AFTER_VERDICT
 from monitor.provenance.types import AI, Provenance, State
 from monitor.registry import likenesses, references
 from monitor.registry.likenesses import Likeness
-from monitor.review import accounts, assessments, cases, videos
+from monitor.review import accounts, assessments, cases, joining, videos
 from monitor.review.accounts import Role
 from monitor.review.assessments import Judged, Versions
-from monitor.review.cases import Case, Found, Moment, Place
+from monitor.review.cases import Case, Moment
+from monitor.review.joining import Found, Place
 from monitor.review.videos import Posted, SeenVideo
 
 PASSWORD = "a long enough password"
@@ -116,7 +118,7 @@ class Desk:
             videos.record_video(session, SeenVideo(sha256, 1, 12.0, None, stored), now=self.clock())
         due_at = None if due_in_s is None else self.clock() + timedelta(seconds=due_in_s)
         posted = Posted(source, f"post-{self.posts}", "Vidspace", "@someone", caption=caption, views=1234)
-        shown = Found(likeness.id, sha256, risk, reasons, moments, {"policy": "1", "index": "i7", "model": "m1", "trust": "t1"})
+        shown = Found(posted.id, likeness.id, sha256, risk, reasons, moments, {"policy": "1", "index": "i7", "model": "m1", "trust": "t1"})
         return self.post(posted, shown, Place(queue, priority, due_at)).id
 
     def post(self, posted: Posted, found: Found, place: Place = ANYWHERE) -> Case:
@@ -125,8 +127,8 @@ class Desk:
         with self.store.session() as session:
             videos.record_post(session, posted, video_sha256=found.video_sha256, now=self.clock())
             of = {"post_id": posted.id, "video_sha256": found.video_sha256}
-            assessments.record_assessment(session, judged, **of, versions=VERSIONS, now=self.clock())
-            return cases.open_or_join(session, found, post_id=posted.id, place=place, now=self.clock())[0]
+            assessments.replace_assessment(session, judged, **of, versions=VERSIONS, now=self.clock())
+            return joining.open_or_join(session, found, place=place, reopens=AFTER_VERDICT, now=self.clock()).case
 
     def token(self, case_id: str) -> int:
         with self.store.session(read_only=True) as session:

@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from monitor.base.database import Store
+from monitor.decision.policy import AFTER_VERDICT
 from monitor.review import videos
-from monitor.review.assessments import Assessment, Judged, Versions, record_assessment
-from monitor.review.cases import Case, Found, Moment, Place, open_or_join
+from monitor.review.assessments import Assessment, Judged, Versions, replace_assessment
+from monitor.review.cases import Case, Moment
+from monitor.review.joining import Found, Joined, Place, open_or_join
+from monitor.review.uses import Reopens
 from monitor.review.videos import Post, Posted, SeenVideo, Video
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -45,10 +48,10 @@ def add_assessment(
     **known: Any,
 ) -> Assessment:
     judged = Judged(likeness, risk, flagged, **known)
-    return record_assessment(session, judged, post_id=post, video_sha256=video, versions=versions, now=now)
+    return replace_assessment(session, judged, post_id=post, video_sha256=video, versions=versions, now=now)[0]
 
 
-def put_on_case(
+def meet_case(
     session: Session,
     post: str = "p1",
     video: str = "v1",
@@ -56,14 +59,20 @@ def put_on_case(
     likeness: str = "l1",
     risk: float = 0.9,
     place: Place = ANYWHERE,
+    reopens: Reopens = AFTER_VERDICT,
     now: datetime = NOW,
     **known: Any,
-) -> tuple[Case, bool]:
+) -> Joined:
     values = {"reasons": (), "moments": (), "versions": {}}
-    return open_or_join(session, Found(likeness, video, risk, **{**values, **known}), post_id=post, place=place, now=now)
+    return open_or_join(session, Found(post, likeness, video, risk, **{**values, **known}), place=place, reopens=reopens, now=now)
 
 
-def scan(
+def put_on_case(session: Session, post: str = "p1", video: str = "v1", **known: Any) -> tuple[Case, bool]:
+    joined = meet_case(session, post, video, **known)
+    return joined.case, joined.opened
+
+
+def arrive(
     store: Store,
     *,
     likeness: str = "l1",
@@ -72,16 +81,24 @@ def scan(
     risk: float = 0.5,
     now: datetime = NOW,
     place: Place = ANYWHERE,
+    facts: dict[str, Any] | None = None,
+    reopens: Reopens = AFTER_VERDICT,
     **of_post: Any,
-) -> tuple[Case, bool]:
+) -> Joined:
     """What one post of a video with one match leaves behind, in one transaction."""
     reasons = [{"code": "face_match", "weight": risk, "text": f"seen by {post}"}]
     with store.session() as session:
         add_video(session, video, now=now)
         add_post(session, post, video, now=now, source=post, **of_post)
-        add_assessment(session, post, video, likeness=likeness, risk=risk, reasons=reasons, now=now)
+        add_assessment(session, post, video, likeness=likeness, risk=risk, reasons=reasons, facts=facts, now=now)
         shown = {"reasons": reasons, "moments": [MOMENT], "versions": {"policy": "1"}}
-        return put_on_case(session, post, video, likeness=likeness, risk=risk, place=place, now=now, **shown)
+        return meet_case(session, post, video, likeness=likeness, risk=risk, place=place, reopens=reopens, now=now, **shown)
+
+
+def scan(store: Store, **known: Any) -> tuple[Case, bool]:
+    """The case of `arrive`, and whether it was opened."""
+    joined = arrive(store, **known)
+    return joined.case, joined.opened
 
 
 def together(tasks: list[Callable[[], Result]]) -> list[Result]:

@@ -14,7 +14,8 @@ import pytest
 from monitor.base import audit
 from monitor.base.database import Store
 from monitor.base.errors import NotFound
-from monitor.review.cases import CaseState, Place, get_case, posts
+from monitor.review.cases import CaseState, get_case, posts
+from monitor.review.joining import Place
 from monitor.review.queue import claim, counts, page
 from monitor.review.verdicts import Verdict, decide
 from tests.monitor.review.helpers import MOMENT, NOW, scan, together
@@ -69,13 +70,13 @@ def test_another_likeness_or_another_video_is_another_case(store: Store) -> None
     assert len(ids) == 3
 
 
-def test_a_decided_case_keeps_its_verdict_when_a_post_joins(store: Store) -> None:
+def test_a_decided_case_keeps_its_verdict_about_the_content_when_a_post_joins(store: Store) -> None:
     case, _ = scan(store)
     with store.session() as session:
         lease = claim(session, case.id, reviewer="ada", lease_s=60, now=NOW)
-        decide(session, case.id, reviewer="ada", token=lease.token, verdict=Verdict.PARODY, reason="a sketch", now=NOW)
+        decide(session, case.id, reviewer="ada", token=lease.token, verdict=Verdict.DEEPFAKE, reason="the ears", now=NOW)
     joined, opened = scan(store, post="p2", risk=0.9)
-    assert (opened, joined.state, joined.verdict, joined.risk) == (False, CaseState.DECIDED, Verdict.PARODY, 0.9)
+    assert (opened, joined.state, joined.verdict, joined.risk) == (False, CaseState.DECIDED, Verdict.DEEPFAKE, 0.9)
     assert post_ids(store, case.id) == ["p1", "p2"]
 
 

@@ -11,7 +11,8 @@ import pytest
 from monitor.base import audit
 from monitor.base.database import Store
 from monitor.base.errors import LeaseHeld, LeaseLost, NotFound, RequestRefused
-from monitor.review.cases import CaseState, Place, get_case
+from monitor.review.cases import CaseState, get_case
+from monitor.review.joining import Place
 from monitor.review.queue import Counts, Lease, claim, claim_next, counts, names, oldest_open, overdue, page, release, renew
 from monitor.review.verdicts import Verdict, decide
 from tests.monitor.review.helpers import NOW, scan, together
