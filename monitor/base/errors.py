@@ -50,7 +50,7 @@ class ConfigError(PermanentError):
 
 
 class PolicyError(PermanentError):
-    """policy.yaml is not a policy; the thing is FILE:LINE."""
+    """policy.yaml is not a policy; the thing is FILE:LINE:COLUMN."""
 
     code = "policy"
 
