@@ -24,7 +24,8 @@ from typing import IO, Any, Self
 
 from pydantic import ValidationError
 
-from monitor.base.errors import MessageRefused, NotFound, SosieError, StorageFull, UnknownVersion
+from monitor.base.errors import MessageRefused, NotFound, RequestRefused, SosieError, StorageFull, UnknownVersion
+from monitor.registry.territories import require
 from streams.messages import MAX_BYTES, VideoPosted, told
 
 SCHEMES = ("http", "https", "file")
@@ -210,11 +211,21 @@ def _post(place: str, fields: Mapping[str, Any], known: Mapping[str, Any]) -> Vi
         if merged.get("id") is None:
             platform, uri = merged.get("platform"), merged.get("uri")
             merged["id"] = derived_id(platform if isinstance(platform, str) else None, uri if isinstance(uri, str) else "")
+        if isinstance(merged.get("territory"), str):
+            merged["territory"] = _territory(merged["territory"], place)
         return VideoPosted.model_validate(merged)
     except ValidationError as error:
         raise MessageRefused(place, told(error), _DOCUMENTED) from None
     except UnicodeEncodeError:
         raise MessageRefused(place, "it holds half a character (a lone surrogate)", "Write the text in UTF-8") from None
+
+
+def _territory(code: str, place: str) -> str:
+    """Checked by whoever submits; a worker takes any two letters, so that a country newer than its release loses no post."""
+    try:
+        return require(code, place)
+    except RequestRefused as error:
+        raise MessageRefused(place, error.reason, _DOCUMENTED) from None
 
 
 def _require_fields(fields: Mapping[str, Any], place: str) -> None:

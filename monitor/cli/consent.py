@@ -18,7 +18,8 @@ from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import out, print_json
 from monitor.registry import consents, likenesses
 from monitor.registry.consents import Consent
-from monitor.registry.scope import USES
+from monitor.registry.scope import USES, named
+from monitor.registry.territories import canonical
 from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Licences that rights holders granted to accounts.", no_args_is_help=True)
@@ -34,7 +35,10 @@ def grant(
     ] = None,
     platform: Annotated[list[str] | None, typer.Option(help="Only on this platform; may be repeated.")] = None,
     use: Annotated[list[str] | None, typer.Option(help=f"Only for this use; may be repeated. Words: {', '.join(USES)}.")] = None,
-    territory: Annotated[list[str] | None, typer.Option(help="Only in this country (ISO 3166-1, such as DE); may be repeated.")] = None,
+    territory: Annotated[
+        list[str] | None,
+        typer.Option(help="Only in this place: DE, US-CA (ISO 3166), 150 (UN M.49), EU; 001 is the world. May be repeated."),
+    ] = None,
     since: Annotated[datetime | None, typer.Option("--from", help="First moment (UTC); default now.")] = None,
     until: Annotated[datetime | None, typer.Option(help="End, not included (UTC); default open.")] = None,
     note: Annotated[str | None, typer.Option(help="What was agreed.")] = None,
@@ -91,6 +95,7 @@ def list_(
                 "platforms": consent.platforms,
                 "uses": consent.uses,
                 "territories": consent.territories,
+                "unknown_territories": [code for code in consent.territories or () if canonical(code) is None],
                 "from": consent.valid_from.isoformat(timespec="seconds"),
                 "until": consent.valid_until.isoformat(timespec="seconds") if consent.valid_until else None,
                 "revoked": consent.revoked_at.isoformat(timespec="seconds") if consent.revoked_at else None,
@@ -106,7 +111,7 @@ def list_(
 
 
 def _limits(consent: Consent) -> str:
-    limits = {"on": consent.platforms, "for": consent.uses, "in": consent.territories}
+    limits = {"on": consent.platforms, "for": consent.uses, "in": [named(code) for code in consent.territories or ()]}
     return "".join(f", {word} {' or '.join(allowed)}" for word, allowed in limits.items() if allowed)
 
 

@@ -19,6 +19,7 @@ from monitor.base.errors import NotAVideo, NotFound, SosieError, SosieFault
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.intake.sniff import Kind, sniff
 from monitor.provenance.sentences import sentences
+from monitor.registry.territories import require
 from monitor.review.vocabulary import Verdict, clauses
 from monitor.review.words import day
 from monitor.scan.pipeline import Pipeline
@@ -41,7 +42,7 @@ def scan(
     posted_at: Annotated[datetime | None, typer.Option(help="When they were posted (UTC).")] = None,
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
     purpose: Annotated[str | None, typer.Option(help="What they are for; consents may be limited to it.")] = None,
-    territory: Annotated[str | None, typer.Option(help="The country they are shown in (ISO 3166-1); 001 for everywhere.")] = None,
+    territory: Annotated[str | None, typer.Option(help="Where they are shown: DE, US-CA (ISO 3166), EU; 001 for everywhere.")] = None,
 ) -> None:
     """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
 
@@ -56,7 +57,7 @@ def scan(
             "posted_at": when,
             "caption": caption,
             "purpose": purpose,
-            "territory": territory,
+            "territory": territory and require(territory, "--territory"),
         }
         posts = [Posted.of(source, **known) for source in found]
         workers, keep_stills = workshop.settings.decode_workers, report is not None

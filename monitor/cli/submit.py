@@ -41,7 +41,9 @@ def submit(
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
     views: Annotated[int | None, typer.Option(min=0, help="How often they were seen.")] = None,
     purpose: Annotated[str | None, typer.Option(help="What they are for; consents may be limited to it.")] = None,
-    territory: Annotated[str | None, typer.Option(help="The country they are shown in (ISO 3166-1); 001 for everywhere.")] = None,
+    territory: Annotated[
+        str | None, typer.Option(help="The country they are shown in (ISO 3166-1, such as DE); 001 for everywhere.")
+    ] = None,
     id_: Annotated[
         str | None, typer.Option("--id", help="The post's identity, with one URI alone; default: from platform and URI.")
     ] = None,

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from monitor.base import audit
 from monitor.base.database import Base, locked
 from monitor.base.errors import NotFound, RequestRefused
-from monitor.registry.scope import WORLD, Coverage, Use, coverage
+from monitor.registry import territories as places
+from monitor.registry.scope import Coverage, Use, coverage
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TERRITORY = re.compile(rf"[A-Z]{{2}}|{WORLD}")
 
 
 class Consent(Base):
@@ -69,8 +69,8 @@ def grant(
 ) -> Consent:
     """Grant a consent; empty `platforms`, `uses` or `territories` are without limit.
 
-    Raises `RequestRefused` where nobody is named, for a certificate that is no SHA-256, a territory that is no country's code, and a
-    window that ends before it starts.
+    Raises `RequestRefused` where nobody is named, for a certificate that is no SHA-256, a territory whose code names no
+    place (`monitor.registry.territories`), and a window that ends before it starts.
     """
     account = (account or "").strip() or None
     subject = f"The consent for {account or certificate or 'nobody'}"
@@ -84,13 +84,7 @@ def grant(
             "names a certificate by what is no SHA-256",
             "Give 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints",
         )
-    places = [territory.upper() for territory in territories]
-    if wrong := [place for place in places if not _TERRITORY.fullmatch(place)]:
-        raise RequestRefused(
-            subject,
-            f"names the territory {wrong[0]!r}, which is no code of a country",
-            f"Give two letters of ISO 3166-1, such as DE, or {WORLD} for the world",
-        )
+    within = list(dict.fromkeys(places.require(territory, subject) for territory in territories))
     if valid_until is not None and valid_until <= valid_from:
         raise RequestRefused(
             subject,
@@ -104,7 +98,7 @@ def grant(
         certificate=certificate,
         platforms=list(platforms) or None,
         uses=list(uses) or None,
-        territories=places or None,
+        territories=within or None,
         valid_from=valid_from,
         valid_until=valid_until,
         granted_at=now,

@@ -2,7 +2,7 @@
 
 A consent covers a post only if all of it is inside: window, platform, use, territory. What a consent limits and a post does not
 state is outside, because a rights holder who licensed advertising on one platform did not license what nobody can name. The
-reason says which limit it was.
+reason says which limit it was. Territories contain one another (`monitor.registry.territories`); the world is no limit.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from monitor.registry import territories
+from monitor.registry.territories import WORLD
+
 USES = ("advertising", "broadcast", "education", "fan work", "film", "game", "music video", "news", "tribute")
 """Words for what a post is for. A licence may use others; these are offered, so that both sides write the same."""
-
-WORLD = "001"
-"""UN M.49's code for the world: the territory of a post that can be seen everywhere."""
 
 
 class Terms(Protocol):
@@ -40,7 +40,7 @@ class Terms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One post as a licence sees it. `territory` is an ISO 3166-1 code of two letters, or `WORLD`; None: not known."""
+    """One post as a licence sees it. `territory` is a code of `monitor.registry.territories`, `WORLD` for everywhere; None: not known."""
 
     at: datetime
     platform: str | None = None
@@ -79,14 +79,27 @@ def breaches_of(terms: Terms, use: Use) -> list[str]:
         found.append(f"it ended on {_day(terms.valid_until)}")
     found += _outside("platforms", terms.platforms, use.platform, "the post's platform")
     found += _outside("uses", terms.uses, use.purpose, "what the post is for")
-    found += _outside("territories", terms.territories, use.territory, "where the post is shown")
+    if not _shown_inside(terms.territories, use.territory):
+        place = None if use.territory is None else "everywhere" if use.territory == WORLD else named(use.territory)
+        found += _outside("territories", list(map(named, terms.territories or ())), place, "where the post is shown")
     return found
+
+
+def named(territory: str) -> str:
+    """A territory's code as people read it: one that names no place, from before codes were checked, is marked."""
+    return territory if territories.canonical(territory) else f"{territory} (unknown)"
+
+
+def _shown_inside(allowed: Sequence[str] | None, territory: str | None) -> bool:
+    if allowed is None or WORLD in allowed:  # wherever a post is shown, known or not, is in the world
+        return True
+    return territory is not None and any(territories.contains(place, territory) for place in allowed)
 
 
 def _outside(limit: str, allowed: Sequence[str] | None, actual: str | None, what: str) -> list[str]:
     if allowed is None or actual in allowed:
         return []
-    told = f"{what} is not known" if actual is None else f"this is {'everywhere' if actual == WORLD else actual}"
+    told = f"{what} is not known" if actual is None else f"this is {actual}"
     return [f"it is limited to the {limit} {', '.join(allowed)}, and {told}"]
 
 

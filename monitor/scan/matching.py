@@ -108,6 +108,8 @@ def _judge(fingerprint: Fingerprint, likeness: str, sightings: Iterable[_Sightin
     k = min(rule.frames, frames_with_faces)
     z = sum(s.z for s in ranked[:k]) / k
     carrying = [s for s in ranked if s.z >= rule.frame_z]
+    if not carrying and z >= rule.threshold_z:  # a stored policy of before frame_z was held against threshold_z
+        carrying = ranked[:1]
     return Match(
         likeness=likeness,
         score=rule.score(z),

@@ -6,12 +6,15 @@ import functools
 import io
 import json
 import tempfile
+from datetime import date
 from pathlib import Path
 
 from c2pa import Context, Reader
 from PIL import Image
 
 from monitor.cast.credentials import GENERATED, Studio
+from monitor.decision.facts import Facts
+from monitor.decision.policy import default_policy
 from monitor.provenance.boxes import manifest_store
 from monitor.provenance.check import check
 from monitor.provenance.trust import TrustLists
@@ -116,6 +119,35 @@ def messages() -> tuple[bytes, ...]:
 
 def cursors() -> tuple[bytes, ...]:
     return (json.dumps([1, 0.5, "2026-07-01T12:00:00+00:00", "case-1"]).encode(),)
+
+
+FACTS = Facts(
+    name="{N}",
+    deceased_on=date.min,
+    score=1.0,
+    frames=8,
+    seconds=2.0,
+    ranges="0:01.0 to 0:03.0",
+    state="tampered",
+    ai="fully",
+    signer=None,
+    trust_list=None,
+    account=None,
+    consent=None,
+    stripped="{",
+    watermark="{0}",
+    mark_score=1.0,
+    synthetic=1.0,
+    breach="}",
+)
+
+
+def policies() -> tuple[bytes, ...]:
+    shipped = default_policy().text
+    lines = shipped.splitlines(keepends=True)
+    bare = "".join(line for line in lines if not line.lstrip().startswith("#"))
+    earlier = bare.replace("{score}", "{score:>6}").replace("flag_at: 0.5", "flag_at: &at 0.5\n")
+    return tuple(text.encode() for text in (shipped, bare, earlier))
 
 
 def shared() -> tuple[bytes, ...]:

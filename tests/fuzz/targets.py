@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.base.errors import MessageRefused, RequestRefused
+from monitor.base.errors import MessageRefused, PolicyError, RequestRefused
 from monitor.decision.facts import Facts
+from monitor.decision.policy import assess, assess_nobody
+from monitor.decision.policy import parse as parse_policy
 from monitor.intake.sniff import sniff_bytes
 from monitor.provenance import aigc, manifest, metadata, xmp
 from monitor.provenance.boxes import read_boxes
@@ -111,6 +113,22 @@ def _stored(content: bytes) -> None:
             read(value)
 
 
+_POLICY_BYTES = 16 * 1024  # ruamel.yaml reads about 100 KiB/s
+
+
+def _policy(content: bytes) -> None:
+    """A file as an operator writes it, and a stored one of any release."""
+    text = content[:_POLICY_BYTES].decode("utf-8", "replace")
+    for of_before in (False, True):
+        try:
+            policy = parse_policy(text, "mine.yaml", of_before=of_before)
+        except PolicyError:
+            continue
+        assert all(reason.text or of_before for reason in assess(seeds.FACTS, policy).reasons)
+        assert not assess_nobody(policy).flagged
+        assert of_before or assess_nobody(policy).risk < policy.flag_at
+
+
 def _sniff(content: bytes) -> None:
     assert sniff_bytes(content).name
     hint(content)
@@ -139,6 +157,7 @@ TARGETS: Mapping[str, Target] = {
     "label": Target(_label, seeds.labels),
     "message": Target(_message, seeds.messages),
     "metadata": Target(_metadata, seeds.files, media=True),
+    "policy": Target(_policy, seeds.policies),
     "png": Target(_png, seeds.files, media=True),
     "signature": Target(_signature, seeds.stores),
     "sniff": Target(_sniff, seeds.files, media=True),

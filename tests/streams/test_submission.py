@@ -51,6 +51,11 @@ def test_a_line_has_the_fields_of_a_post_and_options_are_defaults_for_those_it_h
     assert (second.platform, second.account, second.posted_at) == ("p", None, moment)
 
 
+def test_a_territory_is_written_the_one_way() -> None:
+    posts, faults, _ = lines({"uri": URI}, {"uri": f"{URI}?b", "territory": "de"}, {"uri": f"{URI}?c", "territory": "001"}, territory="uk")
+    assert (faults, [message(post).territory for post in posts]) == ([], ["GB", "DE", "001"])
+
+
 def test_blank_lines_a_byte_order_mark_windows_line_ends_and_a_missing_last_line_end_are_no_faults() -> None:
     line = json.dumps({"uri": URI}).encode()
     posts, faults, repeated = lines(b"\xef\xbb\xbf" + line + b"\r", b"", b"  \t\r", json.dumps({"uri": f"{URI}?2"}).encode())
@@ -107,6 +112,8 @@ def test_equal_lines_are_one_post_and_the_same_id_with_other_content_is_refused_
         (b'{"uri":"https://a/","caption":"' + b"x" * MAX_BYTES + b'"}', f"more than {MAX_BYTES} bytes"),
         (b'{"uri":"https://a b/"}', "uri: String should match pattern"),
         (b'{"uri":"ftp://a/"}', "the scheme of the uri is 'ftp'"),
+        (b'{"uri":"https://a/","territory":"XX"}', "names the territory 'XX', which is no code Sosie knows"),
+        (b'{"uri":"https://a/","territory":"' + b"x" * 1000 + b'"}', "which is no code Sosie knows"),
         (b'{"uri":"https:///a"}', "the uri is not whole"),
         (b'{"uri":"file://host/a"}', "the uri is not whole"),
         (b'{"uri":"missing.mp4"}', "no file that exists"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_a_grant_is_listed_in_full_and_a_revocation_stays_in_the_list(furnished:
         "platforms": ["demo", "clips"],
         "uses": ["tribute"],
         "territories": ["DE"],
+        "unknown_territories": [],
         "from": "2026-01-01T00:00:00+00:00",
         "until": "2027-01-01T00:00:00+00:00",
         "revoked": None,
@@ -112,6 +114,29 @@ def test_a_use_beyond_the_terms_is_a_reason_of_its_own_and_one_inside_names_the_
         "A consent was granted to @tribute, but does not cover this: it is limited to the uses tribute, and this is advertising."
     )
     assert "and where the post is shown is not known" in scanned("--purpose", "tribute")["consent_exceeded"]
+
+
+def test_a_worldwide_consent_clears_germany_and_a_code_nobody_knows_is_refused(furnished: Path, clips: Path) -> None:
+    granted("--territory", "001")
+    for place in ((), ("--territory", "de"), ("--territory", "US-CA")):
+        (found,) = sosie("scan", clips / "singer.mp4", "--account", "@tribute", "--json", *place).objects
+        assert not found["assessment"]["flagged"]
+        assert [reason["code"] for reason in found["assessment"]["reasons"]].count("consent") == 1
+    refused = sosie("consent", "grant", SINGER.name, "@tribute", "--territory", "XX")
+    assert refused.status == 1
+    assert "The consent for @tribute: names the territory 'XX', which is no code Sosie knows. Give a country (DE)" in refused.err
+    refused = sosie("scan", clips / "singer.mp4", "--territory", "XX")
+    assert refused.status == 1
+    assert "--territory: names the territory 'XX'" in refused.err
+
+
+def test_a_code_of_before_they_were_checked_is_listed_as_unknown(furnished: Path) -> None:
+    consent = granted("--territory", "FR")
+    with sqlite3.connect(furnished / "sosie.sqlite3") as database:
+        database.execute('UPDATE consents SET territories = \'["XX", "FR"]\' WHERE id = ?', (consent,))
+    assert "in XX (unknown) or FR" in " ".join(sosie("consent", "list", SINGER.name).out.split())
+    (found,) = sosie("consent", "list", SINGER.name, "--json").objects
+    assert (found["territories"], found["unknown_territories"]) == (["XX", "FR"], ["XX"])
 
 
 def test_a_certificate_is_named_by_its_file_or_its_digest(furnished: Path, tmp_path: Path) -> None:

@@ -47,7 +47,11 @@ def test_check_names_the_line_of_a_mistake_and_what_a_good_one_changes(home: Pat
     ran = sosie("policy", "check", str(bad))
     assert ran.status == 1
     line = 1 + TEXT.splitlines().index("flag_at: 0.5")
-    assert f"{bad}:{line}: flag_at:" in ran.err
+    assert f"{bad}:{line}:10: flag_at:" in ran.err
+    bad.write_text(TEXT.replace("{score}", "{score:.2f}"))
+    refused = sosie("policy", "check", str(bad))
+    assert refused.status == 1
+    assert f"{bad}:37:64: signals.face_match.text: {{score:.2f}} asks for a format; write {{score}}" in refused.err
 
 
 def test_the_schema_knows_routes_and_signals(home: Path) -> None:
@@ -74,7 +78,7 @@ def test_a_second_person_activates_what_one_proposed_and_the_next_scan_goes_by_i
 
 def test_a_shadow_sees_every_video_and_opens_no_case(furnished: Path, clips: Path, people: None, tmp_path: Path) -> None:
     looser = tmp_path / "looser.yaml"
-    looser.write_text(TEXT.replace("flag_at: 0.5", "flag_at: 0.001").replace("frames: 5", "frames: 3"))
+    looser.write_text(TEXT.replace("flag_at: 0.5", "flag_at: 0.02").replace("frames: 5", "frames: 3"))
     policy = proposed(looser)
     assert sosie("policy", "shadow", policy, "--as", "bo").status == 0
     found = sosie("scan", str(clips / "singer.mp4"), str(clips / "athlete.mp4"), str(clips / "stranger.mp4"), "--json").objects

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from monitor.base.errors import PolicyError
 from monitor.decision.facts import Facts, SignalCode, signals
@@ -188,7 +191,101 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, reason: str, offse
     assert reason in caught.value.reason
     if offset is None:
         return
-    assert abs(int(caught.value.thing.removeprefix("mine.yaml:")) - line) <= (offset and 12), caught.value
+    name, told_line, told_column = caught.value.thing.split(":")
+    assert name == "mine.yaml"
+    assert abs(int(told_line) - line) <= (offset and 12), caught.value
+    assert int(told_column) >= 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "reason"),
+    [
+        ("match score {score}", "match score {score:.2f}", "{score:", "{score:.2f} asks for a format; write {score}"),
+        ("match score {score}", "match score {score!x}", "{score!", "{score!x} asks for a format"),
+        ("match score {score}", "match score {score!r}", "{score!", "{score!r} asks for a format"),
+        ("match score {score}", "match score {score:{frames}}", "{score:", "asks for a format"),
+        ("match score {score}", "match score {score.real}", "{score.", "{score.real} is not known"),
+        ("match score {score}", "match score {0}", "{0}", "{0} is not known"),
+        ("match score {score}", "match score {}", "{", "{} is not known"),
+        ("match score {score}", "match score \\0", '"{name}', "which cannot be shown"),
+        ("match score {score}", "match score \\ud800", '"{name}', "which cannot be shown"),
+        ("frame_z: 3.5", "frame_z: 4.71", "4.71", "4.71 is above threshold_z, 4.7"),
+        ("prior: -4.0", "prior: 0", "0", "a video in which nobody is found has risk 0.5, which is not below flag_at, 0.5"),
+        ("prior: -4.0", "prior: -100", "0.5", "nothing is ever flagged"),
+        ("flag_at: 0.5", "flag_at: 0.01", "-4.0", "nobody is found has risk 0.018"),
+        ("flag_at: 0.5", "flag_at: 2001-99-99", "2001", "month must be in 1..12"),
+        ("flag_at: 0.5", f"flag_at: {'9' * 5000}", "9", "4300 digits"),
+        ("flag_at: 0.5", "flag_at: !!set {a}", "!!set", "flag_at"),
+        ("flag_at: 0.5", "flag_at: '0.5'", "'0.5'", "'0.5' is no number"),
+        ("flag_at: 0.5", "flag_at: 0.5\nflag_at: 0.6", "flag_at: 0.6", "duplicate key"),
+        ("flag_at: 0.5", "flag_at: 0.5\nflag: 0.6", "flag: 0.6", "flag is not a setting of a policy"),
+        ("frames: 5\n", "frames: true\n", "true", "no number"),
+        ("frames: 5\n", "frames: 5.5\n", "5.5", "integer"),
+        ("    weight: 5.0\n", "    weight: 5.0\n    weihgt: 1\n", "weihgt", "weihgt is not a setting"),
+        ("    weight: 5.0\n", "    weight: -.inf\n", "-.inf", "finite"),
+        ("  slope: 1.2", "  slope: -1.2", "-1.2", "greater than 0"),
+        ("sla_hours: 24", "sla_hours: soon", "soon", "no number"),
+        ('version: "1"', 'version: "1\\0"', '"1', "cannot be shown"),
+        ('version: "1"', 'version: "\0"', "\0", "unacceptable character"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_line_and_column_and_a_next_step(old: str, new: str, at: str, reason: str) -> None:
+    text, line = edited(old, new)
+    with pytest.raises(PolicyError) as caught:
+        parse(text, "mine.yaml")
+    assert reason in caught.value.reason
+    assert caught.value.next_step
+    name, told_line, told_column = caught.value.thing.split(":")
+    assert name == "mine.yaml"
+    assert text.split("\n")[int(told_line) - 1][int(told_column) - 1 :].startswith(at), caught.value
+    assert at not in new or abs(int(told_line) - line) <= 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        (lambda code, weight: 0.0, "nothing is ever flagged: with all evidence there can be the risk is 0.018"),
+        (lambda code, weight: -1.0, "nothing is ever flagged"),
+        (
+            lambda code, weight: 50.0 if code == "face_match" else weight,
+            "whoever is found is flagged, licensed and recorded by a camera or not",
+        ),
+    ],
+    ids=["all zero", "all against", "a face outweighs all"],
+)
+def test_weights_that_flag_nothing_or_everything_are_refused(weights: Callable[[str, float], float], reason: str) -> None:
+    tree = YAML(typ="safe").load(POLICY_FILE.read_text())
+    for code, weighing in tree["signals"].items():
+        weighing["weight"] = weights(code, weighing["weight"])
+    with pytest.raises(PolicyError, match=r"mine\.yaml:\d+:\d+: flag_at") as caught:
+        parse(json.dumps(tree), "mine.yaml")
+    assert reason in caught.value.reason
+
+
+def test_a_sentence_may_hold_braces_and_any_fact() -> None:
+    text, _ = edited("match score {score}", "match score {score} of {{1}}")
+    named = replace(DECEASED, name="{name} {0} {", account=None, signer="}")
+    told = {reason.code: reason.text for reason in assess(named, parse(text, "mine.yaml")).reasons}
+    assert told["face_match"] == "{name} {0} { appears in the video (0:00-0:05); match score 0.95 of {1}."
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{score:>6}|", "  0.95|"),
+        ("{score:.2f}|", "0.95|"),
+        ("{score!r}|", "'0.95'|"),
+        ("{score!x}|", "0.95|"),
+        ("{score:>999999999999}|", "0.95|"),
+        ("{score:{frames}}|", "0.95  |"),
+        ("{score:{frames.x}}|", "0.95|"),
+    ],
+)
+def test_a_stored_policy_of_an_earlier_release_is_read_and_assesses_whatever_its_formats(template: str, told: str) -> None:
+    text, _ = edited("match score {score}.", template)
+    policy = parse(text.replace("frame_z: 3.5", "frame_z: 40").replace("weight: -12.0", "weight: '-12'"), "stored", of_before=True)
+    assert next(reason.text for reason in assess(LIVING, policy).reasons if reason.code == "face_match").endswith(f"; {told}")
+    assert policy.signals[SignalCode.CONSENT].weight == -12
 
 
 def test_a_signal_left_out_is_named() -> None:

@@ -132,12 +132,55 @@ def test_a_consent_for_nobody_is_refused(store: Store, likeness_id: str, account
     [
         ({"certificate": "ab" * 31}, "no SHA-256"),
         ({"certificate": "me.pem"}, "no SHA-256"),
-        ({"territories": ["Germany"]}, "'GERMANY', which is no code of a country"),
+        ({"territories": ["Germany"]}, "'Germany', which is no code Sosie knows"),
+        ({"territories": ["DE", "XX"]}, "'XX', which is no code Sosie knows"),
+        ({"territories": ["US-XX"]}, "'US-XX', which is no code Sosie knows"),
     ],
 )
 def test_terms_that_nothing_could_meet_are_refused(store: Store, likeness_id: str, terms: dict[str, Any], reason: str) -> None:
     with pytest.raises(RequestRefused, match=reason):
         give(store, likeness_id, **terms)
+
+
+@pytest.mark.parametrize(
+    ("granted_for", "kept", "shown_in", "covered"),
+    [
+        (["001"], ["001"], "DE", True),
+        (["001"], ["001"], None, True),
+        (["001"], ["001"], "ZZ", True),
+        (["eu"], ["EU"], "DE", True),
+        (["EU"], ["EU"], "US", False),
+        (["us", "USA", "840"], ["US"], "US-CA", True),
+        (["US"], ["US"], "DE", False),
+        (["US"], ["US"], None, False),
+        (["UK"], ["GB"], "GB", True),
+    ],
+)
+def test_a_territory_covers_what_lies_inside_it(
+    store: Store, likeness_id: str, granted_for: list[str], kept: list[str], shown_in: str | None, covered: bool
+) -> None:
+    assert give(store, likeness_id, territories=granted_for).territories == kept
+    with store.session(read_only=True) as session:
+        found = covering(session, likeness_id, Use(START, territory=shown_in), account="@studio", certificate=None)
+    assert (found.consent is not None) is covered
+    assert (found.breach is None) is covered
+
+
+def test_a_consent_of_before_codes_were_checked_is_read_and_its_unknown_codes_are_marked(store: Store, likeness_id: str) -> None:
+    consent = give(store, likeness_id, territories=["FR"])
+    with store.session() as session:
+        session.get_one(Consent, consent.id).territories = ["XX", "FR"]
+    with store.session(read_only=True) as session:
+        told = {
+            place: covering(session, likeness_id, Use(START, territory=place), account="@studio", certificate=None).breach
+            for place in ("FR-75C", "XX", "DE", "ZZ")
+        }
+    assert told == {
+        "FR-75C": None,
+        "XX": None,
+        "DE": "it is limited to the territories XX (unknown), FR, and this is DE",
+        "ZZ": "it is limited to the territories XX (unknown), FR, and this is ZZ (unknown)",
+    }
 
 
 def test_a_licensee_may_be_an_account_a_certificate_or_either(store: Store, likeness_id: str) -> None:

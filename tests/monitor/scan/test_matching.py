@@ -34,6 +34,13 @@ def test_a_likeness_that_holds_over_frames_is_found_with_its_times() -> None:
     assert found.moments[0].score == max(moment.score for moment in found.moments)
 
 
+def test_whoever_is_found_is_shown_at_some_moment_under_a_stored_policy_whose_frame_z_is_above_its_threshold() -> None:
+    faces = [(frame, [near(ADA, 0.7, frame)]) for frame in (1, 2, 3, 7)]
+    (found,) = match(fingerprint(faces, times_s=range(10)), [Voice(index(), 1.0)], RULE.model_copy(update={"frame_z": 50.0}))
+    assert found.frames == len(found.moments) == 1
+    assert found.ranges
+
+
 def test_one_lucky_frame_among_many_is_no_match() -> None:
     lucky = [(0, [near(ADA, 0.55, 0)])]
     others = [(frame, [near(ADA, 0.1, frame)]) for frame in range(1, 8)]
