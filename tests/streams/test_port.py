@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from monitor.base.errors import ConfigError
+from monitor.base.exposition import Exposition
 from streams.health import Answer
 from streams.port import open_port
 
@@ -27,11 +28,12 @@ class Told:
         self.live = Answer(True, "nothing waits")
         self.ready = Answer(False, "the index is not loaded yet")
         self.registry = CollectorRegistry()
+        self.exposition = Exposition(self.registry)
 
 
 @asynccontextmanager
 async def asked(told: Told, port: int = 0, refresh: Callable[[], None] = lambda: None) -> AsyncIterator[httpx.AsyncClient]:
-    opened = open_port(HOST, port, live=lambda: told.live, ready=lambda: told.ready, refresh=refresh, registry=told.registry)
+    opened = open_port(HOST, port, live=lambda: told.live, ready=lambda: told.ready, refresh=refresh, exposition=told.exposition)
     async with opened as number, httpx.AsyncClient(base_url=f"http://{HOST}:{number}", trust_env=False) as client:
         yield client
 
@@ -111,7 +113,7 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
 def test_a_host_that_is_not_ours_is_told() -> None:
     async def opening(host: str) -> None:
         told = Told()
-        async with open_port(host, 0, live=lambda: told.live, ready=lambda: told.ready, refresh=lambda: None, registry=told.registry):
+        async with open_port(host, 0, live=lambda: told.live, ready=lambda: told.ready, refresh=lambda: None, exposition=told.exposition):
             pass
 
     with pytest.raises(ConfigError, match=os.strerror(errno.EADDRNOTAVAIL)):
