@@ -21,6 +21,7 @@ from monitor.cli import (
     evidence,
     index,
     likeness,
+    migrate,
     model,
     policy,
     probe,
@@ -51,6 +52,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="scan")(scan.scan)
 app.command(name="serve")(serve.serve)
 app.command(name="provenance")(provenance.provenance)
+app.command(name="migrate")(migrate.migrate)
 app.command(name="settings")(settings.settings)
 app.add_typer(likeness.app, name="likeness")
 app.add_typer(consent.app, name="consent")

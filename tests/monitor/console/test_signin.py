@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from argon2 import PasswordHasher
 
 from monitor.base import audit
 from monitor.base.errors import DatabaseBusy
@@ -15,6 +16,13 @@ from monitor.console.throttle import Throttle, origin_of
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from tests.monitor.console.desk import PASSWORD, Clock, Desk, csrf_of, sign_in
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests try many, and none tests the hash."""
+    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    accounts._hash_of_nobody.cache_clear()
 
 
 @pytest.fixture
