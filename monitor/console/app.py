@@ -12,8 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from prometheus_client import CollectorRegistry
-from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from monitor.base.database import Store
@@ -47,7 +47,6 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
         title="Sosie",
         summary="The review queue for protected likenesses.",
         version="1",
-        root_path=root,
         servers=[{"url": root}] if root else None,
         openapi_url=None,  # served by api.py, to signed-in accounts
         docs_url=None,
@@ -56,7 +55,7 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
     )
     cookies = Cookies(root, settings.serve_cookies == "secure")
     door = Door(Sessions(load_secret(settings.home), clock), store, cookies)
-    app.state.door = door
+    app.state.door, app.state.root_path = door, root
     app.state.context = Context(settings, store, Exposition.of(registry, settings), clock, door, Throttle(clock), make_templates(root))
     for part in (pages, files, api, signin, health):
         app.include_router(part.router)
@@ -64,15 +63,15 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
     problems.install(app)
     app.add_middleware(Guard, hosts=allowed_hosts(settings.serve_host, settings.serve_names), root_path=root)
     if root:
-        _require_room_for(root, app.routes)
+        _require_room_for(root, app)
         app.add_middleware(Mounting, root_path=root)
     if settings.serve_proxies:
         app.add_middleware(Forwarding, proxies=settings.serve_proxies)
     return app
 
 
-def _require_room_for(root: str, routes: list[BaseRoute]) -> None:
+def _require_room_for(root: str, app: FastAPI) -> None:
     """Else an address of a proxy that takes the root path away could not be told from one that keeps it."""
     first = f"/{root.split('/')[1]}"
-    if any(path == first or path.startswith(f"{first}/") for path in (getattr(route, "path", "") for route in routes)):
+    if any(f"{context.path}/".startswith(f"{first}/") for context in iter_route_contexts(app.routes)):
         raise ConfigError("SOSIE_SERVE_ROOT_PATH", f"{first} is an address of the console's own", "Choose another, such as /sosie")

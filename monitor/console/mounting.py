@@ -30,5 +30,5 @@ class Mounting:
 def inner_path(request: HTTPConnection) -> str:
     """The request's path inside the console, without the root path."""
     path = str(request.scope["path"])
-    root: str = request.app.root_path
+    root: str = request.app.state.root_path
     return path.removeprefix(root) if path.startswith(f"{root}/") else path

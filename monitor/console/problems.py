@@ -72,7 +72,7 @@ def _http_error(request: Request, error: Exception) -> Response:
     reads = request.method in ("GET", "HEAD")
     if error.status_code == 401 and reads and not _is_api(request) and "text/html" in request.headers.get("accept", ""):
         here = inner_path(request) + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"{request.app.root_path}/sign-in?next={quote(here, safe='/')}", 303)
+        return RedirectResponse(f"{request.app.state.root_path}/sign-in?next={quote(here, safe='/')}", 303)
     code = {401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
     what, what_next = {
         401: ("You are not signed in, or your session has ended.", "Sign in, then go back: what you typed is still in the form."),
