@@ -79,6 +79,25 @@ def test_metrics_are_those_of_the_registry_refreshed_before_each_scrape() -> Non
     assert "sosie_test_waiting 2.0" in second.text
 
 
+def test_metrics_are_for_scrapers_that_may_read_them_and_health_is_for_all() -> None:
+    async def scraped() -> list[int]:
+        told = Told()
+        told.ready = Answer(True, "all there")
+        told.exposition = Exposition(told.registry, token=b"a token of sixteen or more")
+        forwarded = {"X-Forwarded-For": "203.0.113.9"}
+        async with asked(told) as client:
+            answers = [
+                await client.get("/metrics"),
+                await client.get("/metrics", headers=forwarded),
+                await client.get("/metrics", headers={"Authorization": "Bearer another"}),
+                await client.get("/metrics", headers=forwarded | {"Authorization": "Bearer a token of sixteen or more"}),
+                await client.get("/health/ready", headers=forwarded),
+            ]
+        return [each.status_code for each in answers]
+
+    assert asyncio.run(scraped()) == [200, 403, 403, 200, 200]
+
+
 def test_nothing_else_is_served() -> None:
     paths = ("/", "/health", "/health/", "/health/live/x", "/metrics/..%2f", "/favicon.ico")
     assert [answer.status_code for answer in asyncio.run(get(Told(), *paths))] == [404] * len(paths)
