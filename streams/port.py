@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from monitor.base.errors import ConfigError
+from monitor.base.exposition import CONTENT_TYPE, REFUSAL, Exposition
 from streams.health import Answer
 
 Probe = Callable[[], Answer]
@@ -21,17 +21,19 @@ Probe = Callable[[], Answer]
 
 @asynccontextmanager
 async def open_port(
-    host: str, port: int, *, live: Probe, ready: Probe, refresh: Callable[[], None], registry: CollectorRegistry
+    host: str, port: int, *, live: Probe, ready: Probe, refresh: Callable[[], None], exposition: Exposition
 ) -> AsyncIterator[int]:
     """Serve until the block ends; yields the port, which is a free one where 0 was asked for. Raises `ConfigError`.
 
     `refresh` sets the gauges that are read from the loop's own objects, before each scrape.
     """
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def metrics(request: web.Request) -> web.Response:
+        if not exposition.admits(request.remote, request.headers):
+            return web.Response(status=403, text=REFUSAL)
         refresh()
-        body = await asyncio.to_thread(generate_latest, registry)  # gauges may ask the database
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = await asyncio.to_thread(exposition.text)  # gauges may ask the database
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()
     app.add_routes([web.get("/health/live", _probe(live)), web.get("/health/ready", _probe(ready)), web.get("/metrics", metrics)])

@@ -25,6 +25,7 @@ from typing import Any
 import faust
 
 from monitor.base.errors import BrokerUnavailable, ConfigError, ModelError, PolicyError, SosieError, SosieFault
+from monitor.base.exposition import Exposition
 from monitor.base.settings import Settings
 from monitor.intake import scratch
 from monitor.scan.standing_metrics import watch_outbox
@@ -86,7 +87,7 @@ class Worker:
             live=self._live,
             ready=self._ready,
             refresh=self._set_gauges,
-            registry=self._workshop.metrics.registry,
+            exposition=Exposition.of(self._workshop.metrics.registry, settings),
         ) as port:
             told(port)
             with Log(settings, worker_group(settings.kafka_prefix)) as log:

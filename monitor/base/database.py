@@ -36,6 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from monitor.base import database_errors, schema
 from monitor.base.errors import ConfigError, DatabaseError, StorageFull
+from monitor.base.schema import Upgrade
 
 Row = TypeVar("Row", bound="Base")
 
@@ -102,7 +103,7 @@ def locked(session: Session, query: Select[Row]) -> ScalarResult[Row]:
 
 
 class Store:
-    """One database, shared by threads. The constructor does no I/O; call `migrate` once before the first session.
+    """One database, shared by threads. The constructor does no I/O; call `migrate` or `require_current` once before the first session.
 
     `busy_timeout_s`: how long a statement waits for somebody else's lock before `DatabaseBusy`.
     Raises `ConfigError` for a URL that names no SQLite file and no PostgreSQL database.
@@ -111,6 +112,7 @@ class Store:
     def __init__(self, url: str, *, busy_timeout_s: float = 5.0) -> None:
         parsed = make_url(url)
         self.name = _safe_name(parsed)
+        self._file: Path | None = None
         self._busy_timeout_ms = max(1, round(busy_timeout_s * 1000))
         match parsed.get_backend_name():
             case "sqlite":
@@ -132,21 +134,38 @@ class Store:
         with self._named_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def migrate(self) -> None:
+    def migrate(self) -> Upgrade:
         """Bring the schema to the version of this code, in one transaction; a no-op when it is there already.
 
         Safe when several processes start at once: one migrates, the others wait for it.
         Raises `DatabaseError` for a database of a newer Sosie, and leaves it as it is.
         """
-        if self.version() == schema.head():
-            return  # without the write lock: a command that only lists should not wait for a writer
+        if (current := self.version()) == schema.head():
+            return Upgrade(current, current)  # without the write lock: a command that only lists should not wait for a writer
         with self._named_errors(), self._writer.begin() as connection:
-            schema.upgrade(connection, name=self.name)
+            return schema.upgrade(connection, name=self.name)
+
+    def pending(self) -> Upgrade:
+        """What `migrate` would do; changes nothing. Raises `DatabaseError` for a database of a newer Sosie."""
+        if not self._exists():
+            return Upgrade(None, schema.head())
+        with self._named_errors(), self._reader.connect() as connection:
+            return schema.pending(connection, name=self.name)
+
+    def require_current(self) -> None:
+        """Change nothing. Raises `DatabaseError` when the schema is not at the version of this code: older, newer, or not there."""
+        schema.require_current(self.pending(), name=self.name)
 
     def version(self) -> str | None:
-        """The schema's version; None before the first `migrate`."""
+        """The schema's version; None before the first `migrate`. Makes no file where there is none."""
+        if not self._exists():
+            return None
         with self._named_errors(), self._reader.connect() as connection:
             return schema.version(connection)
+
+    def _exists(self) -> bool:
+        """Whether asking would create nothing: connecting to an SQLite file makes it."""
+        return self._file is None or self._file.exists()
 
     def close(self) -> None:
         """Close the idle connections. The store may be used again; it opens new ones."""
@@ -163,7 +182,7 @@ class Store:
     def _sqlite(self, url: URL) -> tuple[Engine, Engine]:
         if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             raise ConfigError("SOSIE_DATABASE_URL", "names no file: cases would be lost when the process ends", "Use sqlite:///FILE")
-        file = Path(url.database).expanduser()
+        file = self._file = Path(url.database).expanduser()
         url = url.set(database=str(file))
         connect_args = {"timeout": self._busy_timeout_ms / 1000, "check_same_thread": False}
         engines = []

@@ -81,7 +81,7 @@ class ConfigError(SosieFault, PermanentError):
 
 
 class PolicyError(SosieFault, PermanentError):
-        """policy.yaml is not a policy; the thing is FILE:LINE:COLUMN."""
+    """policy.yaml is not a policy; the thing is FILE:LINE:COLUMN."""
 
     code = "policy"
 

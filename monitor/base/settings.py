@@ -7,13 +7,15 @@ checked here, once; the rest of Sosie may rely on them. Units stand in the names
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +24,9 @@ from monitor.base.errors import ConfigError
 
 ENV_PREFIX = "SOSIE_"
 DEFAULT_HOME = Path("~/.sosie")
+SEPARATORS = {"trust_anchors": os.pathsep, "serve_names": ",", "serve_proxies": ",", "metrics_clients": ","}
+"""Of settings that hold several values: what stands between them in a variable. `sosie.toml` takes lists."""
+SECRETS = frozenset({"database_url", "kafka_password", "metrics_token", "password"})
 
 
 def _database_url(text: str) -> str:
@@ -57,6 +62,33 @@ def _brokers(text: str) -> str:
     return ",".join(parts)
 
 
+def _host_name(text: str) -> str:
+    """A name as a Host header gives it, without a port; `*.` before it means every name below it."""
+    if re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", name := text.strip().lower()):
+        return name.rstrip(".")
+    try:
+        return str(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        raise ValueError("no host name: give it without scheme and port, such as queue.example.org or *.example.org") from None
+
+
+def _network(value: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(value).strip())
+    except ValueError as error:
+        raise ValueError(f"{error} (10.0.0.7, 10.0.0.0/8 and fd00::/8 are usable)") from None
+
+
+def _root_path(text: str) -> str:
+    """`/sosie`; empty for the root itself."""
+    path = text.strip().rstrip("/")
+    if path and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("not a path such as /sosie")
+    return path
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 ExistingPath = Annotated[Path, AfterValidator(_existing)]
 
@@ -69,6 +101,9 @@ class Settings(BaseSettings):
     home: Path = Field(DEFAULT_HOME, description="all state lives under it")
     database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
         None, description="default: SQLite under the home", repr=False
+    )
+    migrate: Literal["auto", "never"] = Field(
+        "auto", description="auto: commands bring an older schema up to date; never: they refuse it, and `sosie migrate` is run apart"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="what goes to stderr: debug, info, warning or error"
@@ -143,8 +178,30 @@ class Settings(BaseSettings):
     )
 
     lease_s: float = Field(900.0, ge=5, description="a reviewer's claim on a case")
-    serve_host: str = "127.0.0.1"
-    serve_port: int = Field(8000, ge=0, le=65535)
+    serve_host: str = Field("127.0.0.1", description="address the console listens on")
+    serve_port: int = Field(8000, ge=0, le=65535, description="port of the console; 0 takes a free one")
+    serve_names: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
+        (), description="host names, separated by commas, that the console answers to: queue.example.org,*.example.net; loopback always"
+    )
+    serve_proxies: Networks = Field(
+        (), description="addresses or networks, separated by commas, of the proxies whose X-Forwarded-* headers are believed"
+    )
+    serve_root_path: Annotated[str, AfterValidator(_root_path)] = Field(
+        "", description="path under which the public address serves the console, such as /sosie"
+    )
+    serve_cookies: Literal["auto", "secure"] = Field(
+        "auto", description="auto: cookies are Secure where the public scheme is https, as a trusted proxy tells it; secure: always"
+    )
+    serve_metrics_host: str = Field("127.0.0.1", description="address of the console's own port for /metrics and /health")
+    serve_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="the console's own port for /metrics and /health; 0 takes a free one; unset: none"
+    )
+    metrics_clients: Networks = Field(
+        (), description="addresses or networks, separated by commas, that may read /metrics, of workers too; this machine may always"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="bearer token by which others may read /metrics; 16 characters at least; never shown", repr=False
+    )
 
     @model_validator(mode="after")
     def _credentials_complete(self) -> Self:
@@ -191,7 +248,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     origin = dict.fromkeys(from_file, str(file))
     for name in Settings.model_fields:
         if (text := environ.get(ENV_PREFIX + name.upper())) is not None:
-            values[name] = tuple(filter(None, text.split(os.pathsep))) if name == "trust_anchors" else text
+            values[name] = tuple(filter(None, text.split(SEPARATORS[name]))) if name in SEPARATORS else text
             origin[name] = "the environment"
     values |= overrides | {"home": home}
     try:
@@ -201,7 +258,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         if not first["loc"]:  # of several settings together
             raise ConfigError("SOSIE_KAFKA_*", first["msg"].removeprefix("Value error, "), "Set both, or neither") from None
         name = str(first["loc"][0])
-        secret = name in ("database_url", "kafka_password", "password") or (name == "kafka_brokers" and "@" in str(first["input"]))
+        secret = name in SECRETS or (name == "kafka_brokers" and "@" in str(first["input"]))
         shown = "" if secret else f" {first['input']!r}"
         raise ConfigError(
             f"{ENV_PREFIX}{name.upper()}",

@@ -22,6 +22,7 @@ from monitor.cli import (
     evidence,
     index,
     likeness,
+    migrate,
     model,
     policy,
     probe,
@@ -52,6 +53,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="scan")(scan.scan)
 app.command(name="serve")(serve.serve)
 app.command(name="provenance")(provenance.provenance)
+app.command(name="migrate")(migrate.migrate)
 app.command(name="settings")(settings.settings)
 app.add_typer(likeness.app, name="likeness")
 app.add_typer(consent.app, name="consent")

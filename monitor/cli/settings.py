@@ -27,7 +27,7 @@ def settings() -> None:
         if name == "database_url":
             value = make_url(current.effective_database_url).render_as_string(hide_password=True)
         elif isinstance(value, tuple):
-            value = ":".join(map(str, value))
+            value = configuration.SEPARATORS[name].join(map(str, value))
         table.add_row(configuration.ENV_PREFIX + name.upper(), escape("" if value is None else str(value)), field.description or "")
     out.print(table)
     out.print(f"Set them as variables, or in {escape(str(current.home / 'sosie.toml'))} (lower case, without SOSIE_).")

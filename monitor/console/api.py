@@ -222,7 +222,7 @@ def get_case(case_id: str, context: ContextDep, principal: Reader) -> CaseDetail
     """Everything the case page shows."""
     with context.store.session(read_only=True) as session:
         view = case_view(session, case_id)
-    return _detail(view, context.clock())
+    return _detail(view, context.clock(), context.root)
 
 
 @router.post("/cases/{case_id}/claim", tags=["claim"])
@@ -316,7 +316,7 @@ def _item(row: QueueRow, now: datetime) -> QueueItem:
     return QueueItem(**_case(row.case, row.likeness, now), posts=row.posts)
 
 
-def _detail(view: CaseView, now: datetime) -> CaseDetail:
+def _detail(view: CaseView, now: datetime, root: str) -> CaseDetail:
     case_id = view.case.id
     return CaseDetail(
         **_case(view.case, view.likeness, now),
@@ -324,8 +324,8 @@ def _detail(view: CaseView, now: datetime) -> CaseDetail:
             MomentOut(
                 time_s=moment.time_s,
                 score=moment.score,
-                still=f"/cases/{case_id}/stills/{position}",
-                reference=f"/references/{moment.reference_id}" if moment.reference_id else None,
+                still=f"{root}/cases/{case_id}/stills/{position}",
+                reference=f"{root}/references/{moment.reference_id}" if moment.reference_id else None,
             )
             for position, moment in view.moments
         ],

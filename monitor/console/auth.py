@@ -1,7 +1,7 @@
 """Who is asking: session cookie, CSRF token, capabilities.
 
 - The session cookie is signed (itsdangerous), not stored: account id, a nonce, an expiry, and a mark of the password it was
-  made under. HttpOnly, SameSite=Lax, at most `SESSION_S` old. The account is looked up on every request, so disabling it or
+  made under. At most `SESSION_S` old; `cookies.py` says how it is sent. The account is looked up on every request, so disabling it or
   changing its password ends its sessions at once.
 - The CSRF token is derived from the session's nonce. Forms send it as `csrf_token`, scripts as `X-CSRF-Token`. `require`
   checks it on every method that changes something, so no endpoint can forget it.
@@ -29,6 +29,7 @@ from starlette.requests import HTTPConnection
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError
 from monitor.base.files import make_once
+from monitor.console.cookies import Cookies
 from monitor.console.security import SAFE_METHODS
 from monitor.review import accounts
 from monitor.review.accounts import Account, Role
@@ -137,13 +138,14 @@ SentToken = Annotated[str | None, Depends(sent_csrf_token)]
 class Door:
     """Turns a request into a `Principal`, or into nobody. Thread-safe."""
 
-    def __init__(self, sessions: Sessions, store: Store) -> None:
+    def __init__(self, sessions: Sessions, store: Store, cookies: Cookies) -> None:
         self.sessions = sessions
+        self.cookies = cookies
         self._store = store
 
     def principal(self, request: HTTPConnection) -> Principal | None:
         """The account of the session cookie; None when it is not valid, or the account is gone or disabled."""
-        claims = self.sessions.read(request.cookies.get(SESSION_COOKIE))
+        claims = self.sessions.read(self.cookies.get(request, SESSION_COOKIE))
         if claims is None:
             return None
         with self._store.session(read_only=True) as session:

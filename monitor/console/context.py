@@ -10,21 +10,25 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import Depends, Request
-from prometheus_client import CollectorRegistry
 from starlette.responses import HTMLResponse
 
 from monitor.base.database import Store
+from monitor.base.exposition import Exposition
 from monitor.base.settings import Settings
 from monitor.console import origin
 from monitor.console.auth import Door
+from monitor.console.mounting import inner_path
 from monitor.console.throttle import Throttle
 from monitor.review import trail, words
 
 HERE = Path(__file__).parent
 
 
-def make_templates() -> jinja2.Environment:
-    """Escapes everything; a name a template uses and nobody gave is an error, not an empty string."""
+def make_templates(root_path: str) -> jinja2.Environment:
+    """Escapes everything; a name a template uses and nobody gave is an error, not an empty string.
+
+    `root` is for every address a template writes, macros' too: `{{ root }}/queue`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -33,7 +37,7 @@ def make_templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= words.FILTERS | trail.FILTERS | origin.FILTERS
-    environment.globals |= origin.GLOBALS
+    environment.globals |= origin.GLOBALS | {"root": root_path}
     return environment
 
 
@@ -43,16 +47,21 @@ class Context:
 
     settings: Settings
     store: Store
-    registry: CollectorRegistry
+    exposition: Exposition
     clock: Callable[[], datetime]
     door: Door
     throttle: Throttle
     templates: jinja2.Environment
 
+    @property
+    def root(self) -> str:
+        """What every address the console gives begins with; empty, or `/sosie`."""
+        return self.settings.serve_root_path
+
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Render `template` for whoever `require` found behind the request."""
         principal = getattr(request.state, "principal", None)
-        html = self.templates.get_template(template).render(path=request.url.path, principal=principal, now=self.clock(), **values)
+        html = self.templates.get_template(template).render(path=inner_path(request), principal=principal, now=self.clock(), **values)
         return HTMLResponse(html, status)
 
 

@@ -1,7 +1,8 @@
 """For machines: is it up, and what do the counters say.
 
-`/health` is open to all and says one word per part, nothing else. `/metrics` is open to a scraper on the same machine (a
-loopback peer whose request no proxy forwarded); from elsewhere it takes a signed-in account. Metrics carry no person's name.
+`/health/live` answers while the process does, `/health/ready` (and `/health`) while a page could be answered; both are open to all under
+any host name, and say one word per part. `/metrics` is open to those `Exposition` admits; to others it takes a signed-in account.
+Metrics carry no person's name. `metrics_port.py` answers the same on a port of its own.
 """
 
 from __future__ import annotations
@@ -9,36 +10,52 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
+from monitor.base.database import Store
 from monitor.base.errors import SosieError
+from monitor.base.exposition import CONTENT_TYPE
 from monitor.console.auth import Capability, SentToken, require
 from monitor.console.context import ContextDep
-from monitor.console.security import is_loopback
 
 router = APIRouter(include_in_schema=False)
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _require_metrics = require(Capability.READ_METRICS)
 
 
-def _metrics_reader(request: Request, token: SentToken) -> None:
-    local = is_loopback(request.client.host if request.client else None)
-    if not local or any(name in request.headers for name in FORWARDED):
+def _metrics_reader(request: Request, context: ContextDep, token: SentToken) -> None:
+    if not context.exposition.admits(peer(request), request.headers):
         _require_metrics(request, token)
 
 
+@router.get("/health/live")
+def live() -> Response:
+    """200."""
+    return JSONResponse({"status": "ok"})
+
+
 @router.get("/health")
-def health(context: ContextDep) -> Response:
+@router.get("/health/ready")
+def ready(context: ContextDep) -> Response:
     """200 when a page could be answered now, 503 when not."""
-    try:
-        context.store.version()
-    except SosieError:
-        return JSONResponse({"status": "unavailable", "database": "unavailable"}, 503)
-    return JSONResponse({"status": "ok", "database": "ok"})
+    return readiness(context.store)
 
 
 @router.get("/metrics")
 def metrics(context: ContextDep, allowed: Annotated[None, Depends(_metrics_reader)]) -> Response:
-    return Response(generate_latest(context.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(context.exposition.text(), media_type=CONTENT_TYPE)
+
+
+def readiness(store: Store) -> Response:
+    """Whether this database, at whatever version, can be asked."""
+    try:
+        there = store.version() is not None
+    except SosieError:
+        there = False
+    if not there:
+        return JSONResponse({"status": "unavailable", "database": "unavailable"}, 503)
+    return JSONResponse({"status": "ok", "database": "ok"})
+
+
+def peer(request: Request) -> str | None:
+    return request.client.host if request.client else None

@@ -49,8 +49,8 @@ class Draft:
 
 
 @router.get("/")
-def home(principal: Reader) -> Response:
-    return RedirectResponse("/queue", 303)
+def home(context: ContextDep, principal: Reader) -> Response:
+    return RedirectResponse(f"{context.root}/queue", 303)
 
 
 @router.get("/queue")
@@ -101,7 +101,9 @@ def claim(request: Request, case_id: str, context: ContextDep, principal: Review
             queue.claim(session, case_id, reviewer=principal.name, lease_s=context.settings.lease_s, now=context.clock())
     except (LeaseHeld, RequestRefused) as error:
         return _case_page(request, context, principal, case_id, draft=draft, error=error)
-    return _case_page(request, context, principal, case_id, draft=draft) if draft else RedirectResponse(f"/cases/{case_id}", 303)
+    return (
+        _case_page(request, context, principal, case_id, draft=draft) if draft else RedirectResponse(f"{context.root}/cases/{case_id}", 303)
+    )
 
 
 @router.post("/cases/{case_id}/renew")
@@ -114,7 +116,9 @@ def renew(
             queue.renew(session, case_id, reviewer=principal.name, token=token, lease_s=context.settings.lease_s, now=context.clock())
     except LeaseLost as error:
         return _case_page(request, context, principal, case_id, draft=draft, error=error)
-    return _case_page(request, context, principal, case_id, draft=draft) if draft else RedirectResponse(f"/cases/{case_id}", 303)
+    return (
+        _case_page(request, context, principal, case_id, draft=draft) if draft else RedirectResponse(f"{context.root}/cases/{case_id}", 303)
+    )
 
 
 @router.post("/cases/{case_id}/release")
@@ -124,7 +128,7 @@ def release(request: Request, case_id: str, context: ContextDep, principal: Revi
             queue.release(session, case_id, reviewer=principal.name, token=token, now=context.clock())
     except LeaseLost as error:
         return _case_page(request, context, principal, case_id, error=error)
-    return RedirectResponse("/queue?said=released", 303)
+    return RedirectResponse(f"{context.root}/queue?said=released", 303)
 
 
 @router.post("/cases/{case_id}/verdict")
@@ -166,7 +170,7 @@ def give_verdict(
         return _case_page(request, context, principal, case_id, draft=draft, error=error)
     if then == "next":
         return _to_next(context, principal, otherwise="recorded")
-    return RedirectResponse(f"/cases/{case_id}?said=recorded", 303)
+    return RedirectResponse(f"{context.root}/cases/{case_id}?said=recorded", 303)
 
 
 @router.post("/cases/{case_id}/reopen")
@@ -189,7 +193,7 @@ def _to_next(
         lease = queue.claim_next(
             session, reviewer=principal.name, lease_s=context.settings.lease_s, now=context.clock(), likeness_id=likeness_id, name=name
         )
-    return RedirectResponse(f"/cases/{lease.case_id}" if lease else f"/queue?said={otherwise}", 303)
+    return RedirectResponse(context.root + (f"/cases/{lease.case_id}" if lease else f"/queue?said={otherwise}"), 303)
 
 
 def _case_page(

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from monitor.base.errors import DatabaseBusy, LeaseHeld, LeaseLost, NotFound, RequestRefused, SosieError, StorageFull, TransientError
 from monitor.console.context import Context
+from monitor.console.mounting import inner_path
 from monitor.console.security import HEADERS
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reads = request.method in ("GET", "HEAD")
     if error.status_code == 401 and reads and not _is_api(request) and "text/html" in request.headers.get("accept", ""):
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"/sign-in?next={quote(here, safe='/')}", 303)
+        here = inner_path(request) + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"{request.app.state.root_path}/sign-in?next={quote(here, safe='/')}", 303)
     code = {401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
     what, what_next = {
         401: ("You are not signed in, or your session has ended.", "Sign in, then go back: what you typed is still in the form."),
@@ -117,4 +118,4 @@ def _answer(
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    return inner_path(request).startswith("/api/")

@@ -44,7 +44,7 @@ class Account(Base):
 
 def create_account(session: Session, name: str, password: str, *, role: Role, actor: str, now: datetime) -> Account:
     """Raises `RequestRefused` when the name is empty or taken, or the password is under 12 characters."""
-    key = _key(name)
+    key = name_key(name)
     if not key:
         raise RequestRefused("The account", "has no name", "Give one")
     created = insert_if_absent(
@@ -63,7 +63,7 @@ def verify_password(session: Session, name: str, password: str) -> Account | Non
     Costs one Argon2 verification whether or not the name is known, so that time tells nothing about names. It only reads:
     call it in a read-only session, since on SQLite it would keep every writer waiting otherwise.
     """
-    account = session.scalars(select(Account).filter_by(name=_key(name))).one_or_none()
+    account = find_account(session, name)
     try:
         _hasher.verify(account.password_hash if account else _hash_of_nobody(), password)
     except VerifyMismatchError:
@@ -74,6 +74,11 @@ def verify_password(session: Session, name: str, password: str) -> Account | Non
 def get_account(session: Session, account_id: str) -> Account | None:
     """The account of somebody signed in; None when it is unknown or was disabled since."""
     return session.scalars(select(Account).filter_by(id=account_id, disabled_at=None)).one_or_none()
+
+
+def find_account(session: Session, name: str) -> Account | None:
+    """The account of this name, a disabled one too; None when there is none."""
+    return session.scalars(select(Account).filter_by(name=name_key(name))).one_or_none()
 
 
 def list_accounts(session: Session) -> list[Account]:
@@ -113,7 +118,8 @@ def ensure_admin(session: Session, *, now: datetime) -> str | None:
     return password
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """A name as it is stored and compared: whatever its letter case, its width and the spaces around it."""
     return unicodedata.normalize("NFKC", name.strip()).casefold()
 
 
@@ -131,7 +137,7 @@ def _hash_of_nobody() -> str:
 
 
 def _locked_account(session: Session, name: str) -> Account:
-    account = locked(session, select(Account).filter_by(name=_key(name))).one_or_none()
+    account = locked(session, select(Account).filter_by(name=name_key(name))).one_or_none()
     if account is None:
         raise NotFound(f"Account {name}", "does not exist", "Check the name")
     return account

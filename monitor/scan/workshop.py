@@ -54,7 +54,7 @@ class Workshop:
 
     @cached_property
     def store(self) -> Store:
-        """The database, at the schema of this code."""
+        """The database, at the schema of this code: brought there, or with SOSIE_MIGRATE=never refused where it is not."""
         home = self.settings.home
         try:
             with storage_errors(home):
@@ -65,7 +65,10 @@ class Workshop:
             ) from error
         store = Store(self.settings.effective_database_url)
         self._closing.callback(store.close)
-        store.migrate()
+        if self.settings.migrate == "auto":
+            store.migrate()
+        else:
+            store.require_current()
         return store
 
     @cached_property

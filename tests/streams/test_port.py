@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from monitor.base.errors import ConfigError
+from monitor.base.exposition import Exposition
 from streams.health import Answer
 from streams.port import open_port
 
@@ -27,11 +28,12 @@ class Told:
         self.live = Answer(True, "nothing waits")
         self.ready = Answer(False, "the index is not loaded yet")
         self.registry = CollectorRegistry()
+        self.exposition = Exposition(self.registry)
 
 
 @asynccontextmanager
 async def asked(told: Told, port: int = 0, refresh: Callable[[], None] = lambda: None) -> AsyncIterator[httpx.AsyncClient]:
-    opened = open_port(HOST, port, live=lambda: told.live, ready=lambda: told.ready, refresh=refresh, registry=told.registry)
+    opened = open_port(HOST, port, live=lambda: told.live, ready=lambda: told.ready, refresh=refresh, exposition=told.exposition)
     async with opened as number, httpx.AsyncClient(base_url=f"http://{HOST}:{number}", trust_env=False) as client:
         yield client
 
@@ -77,6 +79,25 @@ def test_metrics_are_those_of_the_registry_refreshed_before_each_scrape() -> Non
     assert "sosie_test_waiting 2.0" in second.text
 
 
+def test_metrics_are_for_scrapers_that_may_read_them_and_health_is_for_all() -> None:
+    async def scraped() -> list[int]:
+        told = Told()
+        told.ready = Answer(True, "all there")
+        told.exposition = Exposition(told.registry, token=b"a token of sixteen or more")
+        forwarded = {"X-Forwarded-For": "203.0.113.9"}
+        async with asked(told) as client:
+            answers = [
+                await client.get("/metrics"),
+                await client.get("/metrics", headers=forwarded),
+                await client.get("/metrics", headers={"Authorization": "Bearer another"}),
+                await client.get("/metrics", headers=forwarded | {"Authorization": "Bearer a token of sixteen or more"}),
+                await client.get("/health/ready", headers=forwarded),
+            ]
+        return [each.status_code for each in answers]
+
+    assert asyncio.run(scraped()) == [200, 403, 403, 200, 200]
+
+
 def test_nothing_else_is_served() -> None:
     paths = ("/", "/health", "/health/", "/health/live/x", "/metrics/..%2f", "/favicon.ico")
     assert [answer.status_code for answer in asyncio.run(get(Told(), *paths))] == [404] * len(paths)
@@ -111,7 +132,7 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
 def test_a_host_that_is_not_ours_is_told() -> None:
     async def opening(host: str) -> None:
         told = Told()
-        async with open_port(host, 0, live=lambda: told.live, ready=lambda: told.ready, refresh=lambda: None, registry=told.registry):
+        async with open_port(host, 0, live=lambda: told.live, ready=lambda: told.ready, refresh=lambda: None, exposition=told.exposition):
             pass
 
     with pytest.raises(ConfigError, match=os.strerror(errno.EADDRNOTAVAIL)):

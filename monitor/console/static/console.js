@@ -17,7 +17,7 @@ const shortcuts = {
   j: () => move(1),
   k: () => move(-1),
   c: () => document.querySelector('form[data-shortcut="c"]')?.requestSubmit(),
-  q: () => location.assign("/queue"),
+  q: () => location.assign(document.querySelector("a.brand").href),
   v: () => {
     const radios = [...document.querySelectorAll('#verdict-form input[type="radio"]')];
     (radios.find((radio) => radio.checked) ?? radios[0])?.focus();

@@ -10,12 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import create_engine, select, text
 
 import monitor.base.audit
 import monitor.registry.likenesses
@@ -23,7 +24,7 @@ import monitor.review.accounts
 import monitor.review.relay_lease
 import monitor.review.verdicts  # noqa: F401
 import streams.attempts  # noqa: F401  (with the others: every table there is)
-from monitor.base import audit
+from monitor.base import audit, schema
 from monitor.base.database import Base, Store
 from monitor.base.errors import ConfigError, DatabaseBusy, DatabaseError, SosieError, StorageFull
 
@@ -80,7 +81,7 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
 def test_migrations_make_exactly_the_tables_of_the_models(store: Store) -> None:
     with store._writer.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, [Base.metadata, schema.METADATA]) == []
 
 
 def test_migrating_twice_changes_nothing(store: Store) -> None:
@@ -138,6 +139,43 @@ def test_a_database_of_a_newer_sosie_is_refused_and_left_alone(store: Store) -> 
     with pytest.raises(DatabaseError, match=r"version 9999.*newer one made it"):
         store.migrate()
     assert (store.version(), count_events(store)) == ("9999", 1)
+
+
+def test_a_newer_sosie_is_named_by_the_release_that_is_needed(store: Store) -> None:
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.execute(text("INSERT INTO schema_releases (revision, release) VALUES ('9999', '7.1.0')"))
+    for ask in (store.migrate, store.pending, store.require_current):
+        with pytest.raises(DatabaseError, match=r"version 9999, .*; Sosie 7\.1\.0 made it\. Install Sosie 7\.1\.0, or a newer one"):
+            ask()
+
+
+def test_an_upgrade_says_from_where_to_where_and_notes_its_release(empty_database_url: str) -> None:
+    store = Store(empty_database_url)
+    due = store.pending()
+    assert (due.before, due.after) == (None, schema.head())
+    assert store.migrate() == due
+    assert store.migrate() == store.pending() == schema.Upgrade(schema.head(), schema.head())
+    with store.session(read_only=True) as session:
+        rows = session.execute(select(schema.RELEASES.c.revision, schema.RELEASES.c.release)).all()
+    assert rows == [(schema.head(), version("sosie"))]
+    store.close()
+
+
+def test_asking_makes_no_database_and_a_current_one_is_required(empty_database_url: str) -> None:
+    store = Store(empty_database_url)
+    with pytest.raises(DatabaseError, match=r"has no schema yet.*Run: sosie migrate"):
+        store.require_current()
+    assert store.version() is None
+    if empty_database_url.startswith("sqlite"):
+        assert not Path(empty_database_url.removeprefix("sqlite:///")).exists()
+    store.migrate()
+    store.require_current()
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    with pytest.raises(DatabaseError, match=r"at version 0005.*SOSIE_MIGRATE=never.*Run: sosie migrate"):
+        store.require_current()
+    store.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://u@h/d"])
@@ -329,6 +367,28 @@ def test_a_lock_held_too_long_is_busy(postgres_url: str) -> None:
         with pytest.raises(DatabaseBusy):
             add_event(store)
     assert count_events(store) == 0
+    store.close()
+
+
+@pytest.mark.postgres
+def test_whoever_waits_for_another_to_migrate_waits_longer_than_for_a_lock(postgres_url: str) -> None:
+    """A migration may take minutes; others that start meanwhile must not give up, and its own statements must not wait so long."""
+    store, holder = Store(postgres_url, busy_timeout_s=0.05), create_engine(postgres_url)
+    done: list[object] = []
+    with holder.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": schema._MIGRATION_LOCK})
+        waiting = threading.Thread(target=lambda: done.append(store.migrate()))
+        waiting.start()
+        query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND waitstart < now() - interval '0.2 s'")
+        while not connection.execute(query).scalar_one():
+            connection.execute(text("SELECT pg_sleep(0.02)"))
+            assert waiting.is_alive(), "it gave up after its ordinary patience"
+        assert done == []
+    waiting.join()
+    assert done == [schema.Upgrade(None, schema.head())]
+    with store.session() as session:
+        assert session.execute(text("SHOW lock_timeout")).scalar_one() == "50ms"
+    holder.dispose()
     store.close()
 
 

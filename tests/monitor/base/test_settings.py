@@ -60,6 +60,16 @@ def test_the_real_environment_is_read_the_same_way_and_only_when_asked(tmp_path:
         ("SOSIE_KAFKA_MECHANISM", "GSSAPI", "'SCRAM-SHA-512'"),
         ("SOSIE_KAFKA_CA", "/nowhere/ca.pem", "no such file"),
         ("SOSIE_KAFKA_SESSION_S", "0.5", "greater than or equal to 1"),
+        ("SOSIE_SERVE_NAMES", "queue.example.org,https://queue.example.org", "no host name"),
+        ("SOSIE_SERVE_NAMES", "queue.example.org:443", "without scheme and port"),
+        ("SOSIE_SERVE_NAMES", "*", "no host name"),
+        ("SOSIE_SERVE_PROXIES", "10.0.0.1/8", "host bits set"),
+        ("SOSIE_SERVE_PROXIES", "proxy.example", "does not appear to be"),
+        ("SOSIE_SERVE_ROOT_PATH", "sosie", "not a path"),
+        ("SOSIE_SERVE_ROOT_PATH", "/a/../b", "not a path"),
+        ("SOSIE_SERVE_COOKIES", "never", "'auto' or 'secure'"),
+        ("SOSIE_METRICS_CLIENTS", "0.0.0.0/33", "does not appear to be"),
+        ("SOSIE_MIGRATE", "no", "'auto' or 'never'"),
     ],
 )
 def test_a_bad_value_is_named_with_its_place(tmp_path: Path, name: str, value: str, reason: str) -> None:
@@ -111,6 +121,23 @@ def test_a_password_in_the_database_url_is_never_shown(tmp_path: Path) -> None:
 def test_brokers_are_taken_as_people_write_them(tmp_path: Path) -> None:
     settings = load({"SOSIE_HOME": str(tmp_path), "SOSIE_KAFKA_BROKERS": "one.example:9092, [::1]:9093"})
     assert settings.kafka_brokers == "one.example:9092,[::1]:9093"
+
+
+def test_several_values_are_separated_by_commas_and_lists_in_the_file(tmp_path: Path) -> None:
+    given = {"SOSIE_SERVE_NAMES": "Queue.Example.org, *.example.net,[::1]", "SOSIE_SERVE_PROXIES": "10.0.0.7, 10.1.0.0/16,fd00::/8"}
+    settings = load({"SOSIE_HOME": str(tmp_path), **given})
+    assert settings.serve_names == ("queue.example.org", "*.example.net", "::1")
+    assert [str(each) for each in settings.serve_proxies] == ["10.0.0.7/32", "10.1.0.0/16", "fd00::/8"]
+    (tmp_path / "sosie.toml").write_text('serve_names = ["queue.example.org"]\nserve_root_path = "/sosie/"\n')
+    settings = load({"SOSIE_HOME": str(tmp_path)})
+    assert (settings.serve_names, settings.serve_root_path) == (("queue.example.org",), "/sosie")
+
+
+def test_a_token_that_is_too_short_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="SOSIE_METRICS_TOKEN") as caught:
+        load({"SOSIE_HOME": str(tmp_path), "SOSIE_METRICS_TOKEN": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert "long enough for it" not in repr(load({"SOSIE_HOME": str(tmp_path), "SOSIE_METRICS_TOKEN": "long enough for it"}))
 
 
 def test_no_brokers_are_no_error(tmp_path: Path) -> None:

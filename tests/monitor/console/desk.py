@@ -63,6 +63,10 @@ class Desk:
     def home(self) -> Path:
         return self.settings.home
 
+    def configured(self, environ: dict[str, str]) -> Settings:
+        """The settings of this desk, and these besides."""
+        return load(environ, home=str(self.home), lease_s=900)
+
     def stranger(self, *, host: str = "testclient") -> TestClient:
         return TestClient(self.app, ORIGIN, follow_redirects=False, raise_server_exceptions=False, client=(host, 50000))
 

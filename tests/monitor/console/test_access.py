@@ -13,7 +13,7 @@ from monitor.review.accounts import Role
 from monitor.review.cases import Moment
 from tests.monitor.console.desk import PASSWORD, Desk, csrf, picture, sign_in
 
-OPEN = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/health")}
+OPEN = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/health"), ("GET", "/health/live"), ("GET", "/health/ready")}
 NAME = "Ada Moreau"
 
 
@@ -121,15 +121,18 @@ def test_metrics_are_open_to_a_scraper_on_this_machine_only(desk: Desk) -> None:
 
 
 def test_health_says_one_word_per_part(desk: Desk) -> None:
-    answer = desk.stranger().get("/health")
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok"}
+    for path in ("/health", "/health/ready"):
+        answer = desk.stranger().get(path)
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "ok", "database": "ok"}
+    assert desk.stranger().get("/health/live").json() == {"status": "ok"}
 
 
 def test_health_says_when_the_database_is_not_one(desk: Desk) -> None:
     desk.store.close()
     (desk.home / "sosie.sqlite3-wal").unlink(missing_ok=True)
     (desk.home / "sosie.sqlite3").write_bytes(b"not a database " * 1000)
+    assert desk.stranger().get("/health/live").status_code == 200, "a restart would not mend it"
     answer = desk.stranger().get("/health")
     assert answer.status_code == 503
     assert answer.json() == {"status": "unavailable", "database": "unavailable"}

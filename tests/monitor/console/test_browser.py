@@ -32,7 +32,7 @@ def serving(desk: Desk, settings: Settings) -> Iterator[str]:
     app = create_app(settings, desk.store, registry=desk.registry)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

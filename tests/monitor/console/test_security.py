@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from monitor.console.security import HEADERS, allowed_hosts, is_loopback
+from monitor.console.security import HEADERS, allowed_hosts, is_allowed
 from tests.monitor.console.desk import Desk
 
 
@@ -60,6 +60,21 @@ def test_the_configured_host_is_allowed_but_every_address_is_not_a_name() -> Non
     assert allowed_hosts("0.0.0.0") == allowed_hosts("127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("queue.example.org", True), ("a.example.net", True), ("a.b.example.net", True), ("example.net", False), ("evilexample.net", False),
+     ("queue.example.org.evil", False), ("x.queue.example.org", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_named_hosts_and_all_below_a_starred_one_are_allowed(host: str | None, allowed: bool) -> None:
+    assert is_allowed(host, allowed_hosts("127.0.0.1", ("queue.example.org", "*.example.net"))) is allowed
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+def test_health_answers_to_any_name(client: TestClient, path: str) -> None:
+    """Kubelets and load balancers ask by address."""
+    assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
+
+
 def test_a_write_that_the_browser_calls_cross_site_is_refused(client: TestClient) -> None:
     for site in ("cross-site", "same-site"):
         assert client.post("/sign-in", data={}, headers={"Sec-Fetch-Site": site}).status_code == 403
@@ -77,11 +92,3 @@ def test_no_page_names_another_host_for_scripts_styles_or_pictures(client: TestC
         assert "<style" not in html
         assert " style=" not in html
         assert "onclick" not in html
-
-
-def test_loopback_is_told_from_the_rest() -> None:
-    assert is_loopback("127.0.0.1")
-    assert is_loopback("::1")
-    assert not is_loopback("10.0.0.1")
-    assert not is_loopback("testclient")
-    assert not is_loopback(None)
