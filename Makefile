@@ -40,7 +40,7 @@ imports: .venv/dev
 
 # Files side by side; then what wants the machine to itself.
 pytest: .venv/dev
-	$(BIN)/pytest -m "not alone" --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/pytest -m "not alone" --numprocesses=auto --maxprocesses=4 --dist=worksteal
 	$(BIN)/pytest -m alone
 
 # Hundreds of faults against a real Kafka: make chaos FAULTS=500 SEED=7

@@ -10,6 +10,7 @@ import pytest
 from monitor.base import settings
 from monitor.scan.workshop import Workshop
 from tests.monitor.household import Household, long_film
+from tests.once import once, run_folder
 
 
 @pytest.fixture
@@ -34,4 +35,5 @@ def workshop(furnished: Path) -> Iterator[Workshop]:
 @pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours in which every frame differs: there is time to do something while it is scanned."""
-    return long_film(tmp_path_factory.mktemp("long") / "two-hours.mp4", 2 * 3600, change_every_s=1)
+    made = once(run_folder(tmp_path_factory) / "long", lambda folder: long_film(folder / "two-hours.mp4", 2 * 3600, change_every_s=1))
+    return made / "two-hours.mp4"

@@ -17,7 +17,7 @@ from monitor.cli import demonstration
 from monitor.scan.workshop import Workshop
 from tests.kafka import Broker, Existing
 from tests.monitor.household import SINGER, Household
-from tests.postgres import database, server_url
+from tests.postgres import database, server_url, template_folder, template_once
 from tests.streams.stage import Stage, staged
 
 SEED = int(os.environ.get("SOSIE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
@@ -27,14 +27,10 @@ MakeStage = Callable[..., AbstractContextManager[Stage]]
 
 
 @pytest.fixture(scope="session")
-def postgres_household(
-    postgres_server: Path, household: Household, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Household, str]]:
+def postgres_household(postgres_server: Path, household: Household, tmp_path_factory: pytest.TempPathFactory) -> tuple[Household, str]:
     """The household with its registry in PostgreSQL, and the name of that database, to copy."""
-    home = tmp_path_factory.mktemp("postgres-household") / "home"
-    with database(postgres_server) as name:
-        register(home, server_url(postgres_server, name))
-        yield replace(household, home=home), name
+    name = template_once(tmp_path_factory, postgres_server, "household", lambda url, folder: register(folder / "home", url))
+    return replace(household, home=template_folder(tmp_path_factory, name) / "home"), name
 
 
 def register(home: Path, url: str) -> None:
