@@ -66,6 +66,11 @@ def household(tmp_path_factory: pytest.TempPathFactory) -> Household:
     return Household(place / "home", place / "clips")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """For `--numprocesses=auto`: one more than there are cores, because many tests wait for brokers, browsers and processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The run's servers stop with the process that hands out the tests, after all others have ended."""
