@@ -1,15 +1,21 @@
-# make demo: see it work.  make test: what CI runs.  make chaos: faults at length.  make fuzz: strange bytes at length.  make install: only .venv.
+# make demo: see it work.  make test, then make test-long: what CI runs.  make chaos: faults at length.  make fuzz: strange bytes at length.  make install: only .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+SIDE_BY_SIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --all-extras pyproject.toml
 
-.PHONY: demo test install lint types imports pytest chaos fuzz bench requirements clean
+.PHONY: demo test test-long install lint types imports pytest chaos fuzz bench requirements clean
 
 demo: .venv/runtime
 	$(BIN)/sosie demo
 
 test: .venv/dev lint types imports pytest
+
+# The same checks at full length, each of which has a slice in `make test`.
+test-long: .venv/dev
+	$(SIDE_BY_SIDE) -m "long and not alone"
+	$(BIN)/pytest -m "long and alone"
 
 install: .venv/runtime
 
@@ -38,10 +44,10 @@ types: .venv/dev
 imports: .venv/dev
 	$(BIN)/lint-imports
 
-# Files side by side; then what wants the machine to itself.
+# Side by side; then what wants the machine to itself.
 pytest: .venv/dev
-	$(BIN)/pytest -m "not alone" --numprocesses=auto --maxprocesses=4 --dist=loadfile
-	$(BIN)/pytest -m alone
+	$(SIDE_BY_SIDE) -m "not long and not alone"
+	$(BIN)/pytest -m "not long and alone"
 
 # Hundreds of faults against a real Kafka: make chaos FAULTS=500 SEED=7
 chaos: .venv/dev

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.keeper import stop_keepers
+from tests.once import once, run_folder
+
 if TYPE_CHECKING:
     from tests.monitor.household import Household
 
@@ -56,7 +59,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def household(tmp_path_factory: pytest.TempPathFactory) -> Household:
-    """A prepared home and clips, made once for all tests."""
+    """A prepared home and clips, made once for all tests of a run."""
     from tests.monitor.household import Household  # here: it imports torch, for which OMP_WAIT_POLICY must be set
 
-    return Household.made_in(tmp_path_factory.mktemp("household"))
+    place = once(run_folder(tmp_path_factory) / "household", Household.made_in)
+    return Household(place / "home", place / "clips")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `--numprocesses=auto`: one more than there are cores, because many tests wait for brokers, browsers and processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The run's servers stop with the process that hands out the tests, after all others have ended."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if "PYTEST_XDIST_WORKER" not in os.environ and factory is not None and factory._basetemp is not None:
+        stop_keepers(run_folder(factory))

@@ -25,6 +25,8 @@ import pytest
 
 from tests import kafka_source
 from tests.kafka_source import KafkaMissing
+from tests.keeper import shared_address
+from tests.once import run_folder
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -60,7 +62,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Existing:
-    """A broker that somebody else runs (SOSIE_TEST_KAFKA)."""
+    """A broker that somebody else runs: the run's keeper, or whoever set SOSIE_TEST_KAFKA."""
 
     brokers: str
 
@@ -216,13 +218,13 @@ def skipping_loudly() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[Broker | Existing]:
-    """The broker that tests share, each under its own `kafka_prefix`. It must stay up."""
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Existing:
+    """The one broker that all tests of a run share, each under its own `kafka_prefix`. It must stay up."""
     if existing := os.environ.get("SOSIE_TEST_KAFKA"):
-        yield Existing(existing)
-        return
-    with skipping_loudly(), running_broker() as broker:
-        yield broker
+        return Existing(existing)
+    with skipping_loudly():
+        kafka_source.find()
+    return Existing(shared_address(run_folder(tmp_path_factory), "kafka"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test session's own, and the `store` every database test runs on: SQLite and PostgreSQL in turn.
+"""A PostgreSQL server of the test run's own, and the `store` every database test runs on: SQLite and PostgreSQL in turn.
 
 The server is started from the installed binaries in a temporary directory, listens on a Unix socket there and nowhere else, and is
 stopped by its pid. Without binaries its tests skip and say so; where `CI` is set that is a failure.
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ import psycopg
 import pytest
 
 from monitor.base.database import Store
+from tests.keeper import shared_address
+from tests.once import once, run_folder
 
 START_TIMEOUT_S = 60.0
 _USER = "sosie"
@@ -31,6 +33,13 @@ def _binaries() -> Path | None:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: float(file.parts[-3]))
     found = str(versions[-1]) if versions else shutil.which("initdb")
     return Path(found).parent if found else None
+
+
+def _binaries_or_skip() -> Path:
+    if (found := _binaries()) is None:
+        reason = "POSTGRESQL MISSING: no initdb under /usr/lib/postgresql or on PATH; PostgreSQL is not covered by this run"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return found
 
 
 def _run_as() -> dict[str, Any]:
@@ -68,7 +77,7 @@ class Server:
             f"unix_socket_directories={self.folder}",
             "fsync=off",
             "synchronous_commit=off",
-            "max_connections=60",
+            "max_connections=200",
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -111,11 +120,7 @@ class Server:
 @contextmanager
 def running_server() -> Iterator[Server]:
     """A server of the caller's own, removed in the end. Without binaries the test skips; where `CI` is set it fails."""
-    binaries = _binaries()
-    if binaries is None:
-        reason = "POSTGRESQL MISSING: no initdb under /usr/lib/postgresql or on PATH; PostgreSQL is not covered by this run"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    server = Server(binaries)
+    server = Server(_binaries_or_skip())
     try:
         server.start()
         yield server
@@ -125,10 +130,10 @@ def running_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Path]:
-    """The directory of a running server's socket."""
-    with running_server() as server:
-        yield server.folder
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the socket of the one server that all tests of a run share, each with its own database. It must stay up."""
+    _binaries_or_skip()
+    return Path(shared_address(run_folder(tmp_path_factory), "postgresql"))
 
 
 def _wait_until_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
@@ -174,24 +179,41 @@ def postgres_url(postgres_server: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: Path) -> str:
+def migrated_postgres(postgres_server: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated database to copy: much quicker than migrating one for each test."""
-    with _admin(postgres_server) as admin:
-        admin.execute("CREATE DATABASE migrated")
-    store = Store(server_url(postgres_server, "migrated"))
+    return template_once(tmp_path_factory, postgres_server, "migrated", lambda url, _: _migrate(url))
+
+
+def template_once(factory: pytest.TempPathFactory, server: Path, name: str, fill: Callable[[str, Path], None]) -> str:
+    """`name`, a database to copy, made once in a test run by `fill(url, folder)`; what it leaves in its folder is in `template_folder`."""
+
+    def make(folder: Path) -> None:
+        with _admin(server) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # of a process that was killed at it
+            admin.execute(f"CREATE DATABASE {name}")
+        fill(server_url(server, name), folder)
+
+    once(template_folder(factory, name), make)
+    return name
+
+
+def template_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Where the files that belong to a template lie."""
+    return run_folder(factory) / f"template-{name}"
+
+
+def _migrate(url: str) -> None:
+    store = Store(url)
     store.migrate()
     store.close()
-    return "migrated"
 
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database file to copy."""
-    file = tmp_path_factory.mktemp("migrated") / "sosie.sqlite3"
-    store = Store(f"sqlite:///{file}")
-    store.migrate()
-    store.close()
-    return file
+    return (
+        once(run_folder(tmp_path_factory) / "migrated", lambda folder: _migrate(f"sqlite:///{folder / 'sosie.sqlite3'}")) / "sosie.sqlite3"
+    )
 
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]

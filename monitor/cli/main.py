@@ -6,72 +6,75 @@ misused; 130 interrupted.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from monitor.base.errors import SosieError
-from monitor.cli import (
-    account,
-    case,
-    consent,
-    dead_letters,
-    demo,
-    evidence,
-    index,
-    likeness,
-    migrate,
-    model,
-    policy,
-    probe,
-    provenance,
-    reconcile,
-    repeat,
-    scan,
-    serve,
-    settings,
-    submit,
-    topics,
-    trust,
-    watermark,
-    worker,
-)
 from monitor.cli.output import err, print_error
 
 _INTERRUPTED = 130
 
-app = typer.Typer(
-    name="sosie",
-    help="Finds misuse of protected likenesses in uploaded videos, and puts it before a reviewer.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+COMMANDS = (
+    "demo",
+    "scan",
+    "serve",
+    "provenance",
+    "migrate",
+    "settings",
+    "likeness",
+    "consent",
+    "model",
+    "index",
+    "policy",
+    "case",
+    "account",
+    "evidence",
+    "topics",
+    "trust",
+    "watermark",
+    "probe",
+    "dead-letters",
+    "worker",
+    "reconcile",
+    "repeat",
+    "submit",
 )
-app.command(name="demo")(demo.demo)
-app.command(name="scan")(scan.scan)
-app.command(name="serve")(serve.serve)
-app.command(name="provenance")(provenance.provenance)
-app.command(name="migrate")(migrate.migrate)
-app.command(name="settings")(settings.settings)
-app.add_typer(likeness.app, name="likeness")
-app.add_typer(consent.app, name="consent")
-app.add_typer(model.app, name="model")
-app.add_typer(index.app, name="index")
-app.add_typer(policy.app, name="policy")
-app.add_typer(case.app, name="case")
-app.add_typer(account.app, name="account")
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(topics.app, name="topics")
-app.add_typer(trust.app, name="trust")
-app.add_typer(watermark.app, name="watermark")
-app.add_typer(probe.app, name="probe")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.command(name="worker")(worker.worker)
-app.command(name="reconcile")(reconcile.reconcile)
-app.command(name="repeat")(repeat.repeat)
-app.command(name="submit")(submit.submit)
+"""Each is a file here of that name, which holds `app` (commands of its own) or one function of that name."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for: all of them take seconds, most need neither database nor index nor web."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"monitor.cli.{name}")
+        if isinstance(several := getattr(module, "app", None), typer.Typer):
+            command: Any = typer.main.get_group(several)
+        else:
+            one = typer.Typer(add_completion=False)
+            one.command()(getattr(module, name))
+            command = typer.main.get_command(one)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(name="sosie", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.callback()
+def _sosie() -> None:
+    """Finds misuse of protected likenesses in uploaded videos, and puts it before a reviewer."""
 
 
 def main() -> None:

@@ -183,7 +183,7 @@ def reopen(request: Request, case_id: str, context: ContextDep, principal: Revie
             verdicts.reopen(session, case_id, reviewer=principal.name, reason=reason, now=context.clock())
     except RequestRefused as error:
         return _case_page(request, context, principal, case_id, error=error)
-    return RedirectResponse(f"/cases/{case_id}?said=reopened", 303)
+    return RedirectResponse(f"{context.root}/cases/{case_id}?said=reopened", 303)
 
 
 def _to_next(

@@ -17,7 +17,9 @@ from monitor.cli import demonstration
 from monitor.scan.workshop import Workshop
 from tests.kafka import Broker, Existing
 from tests.monitor.household import SINGER, Household
-from tests.postgres import database, server_url
+from tests.once import once, run_folder
+from tests.postgres import database, server_url, template_folder, template_once
+from tests.streams.recall import MEMORIES, remember
 from tests.streams.stage import Stage, staged
 
 SEED = int(os.environ.get("SOSIE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
@@ -27,14 +29,10 @@ MakeStage = Callable[..., AbstractContextManager[Stage]]
 
 
 @pytest.fixture(scope="session")
-def postgres_household(
-    postgres_server: Path, household: Household, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Household, str]]:
+def postgres_household(postgres_server: Path, household: Household, tmp_path_factory: pytest.TempPathFactory) -> tuple[Household, str]:
     """The household with its registry in PostgreSQL, and the name of that database, to copy."""
-    home = tmp_path_factory.mktemp("postgres-household") / "home"
-    with database(postgres_server) as name:
-        register(home, server_url(postgres_server, name))
-        yield replace(household, home=home), name
+    name = template_once(tmp_path_factory, postgres_server, "household", lambda url, folder: register(folder / "home", url))
+    return replace(household, home=template_folder(tmp_path_factory, name) / "home"), name
 
 
 def register(home: Path, url: str) -> None:
@@ -45,11 +43,18 @@ def register(home: Path, url: str) -> None:
         workshop.gallery.current()
 
 
+@pytest.fixture(scope="session")
+def memories(household: Household, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """For SOSIE_TEST_MEMORIES (see `recall.py`), which stages set: their workers start without torch. "" has them use it."""
+    place = run_folder(tmp_path_factory) / "memories"
+    return str(once(place, lambda folder: remember(household.copy_home(folder / "home"), household.clips, folder)))
+
+
 @pytest.fixture
-def sqlite_stage(tmp_path: Path, household: Household, kafka_broker: Broker | Existing, kafka_prefix: str) -> MakeStage:
+def sqlite_stage(tmp_path: Path, household: Household, kafka_broker: Broker | Existing, kafka_prefix: str, memories: str) -> MakeStage:
     def make(*, brokers: str = kafka_broker.brokers, **overrides: str) -> AbstractContextManager[Stage]:
         url = f"sqlite:///{tmp_path / 'stage' / 'home' / 'sosie.sqlite3'}"
-        return staged(tmp_path / "stage", household, brokers, kafka_prefix, url, seed=SEED, **overrides)
+        return staged(tmp_path / "stage", household, brokers, kafka_prefix, url, seed=SEED, **{MEMORIES: memories} | overrides)
 
     return make
 
@@ -61,6 +66,7 @@ def postgres_stage(
     postgres_household: tuple[Household, str],
     kafka_broker: Broker | Existing,
     kafka_prefix: str,
+    memories: str,
 ) -> MakeStage:
     house, template = postgres_household
 
@@ -68,7 +74,8 @@ def postgres_stage(
     def make(**overrides: str) -> Iterator[Stage]:
         with database(postgres_server, template) as name:
             url = server_url(postgres_server, name)
-            with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **overrides) as stage:
+            given = {MEMORIES: memories} | overrides
+            with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **given) as stage:
                 yield stage
 
     return make

@@ -25,6 +25,7 @@ from typing import Any
 
 from monitor.base.errors import BrokerUnavailable, DatabaseBusy, FetchFailed, NotAVideo, SosieError, StorageFull, UnreadableMedia
 from monitor.base.metrics import STAGES, Metrics
+from tests.streams.recall import MEMORIES, recall
 
 TRAPS = "SOSIE_TEST_TRAPS"
 PASS_BY = "SOSIE_TEST_PASS_BY"
@@ -126,6 +127,8 @@ def _lay() -> None:
 
 if __name__ == "__main__":
     _lay()
+    if memories := os.environ.get(MEMORIES):
+        recall(Path(memories))
     from monitor.cli import main
 
     main()

@@ -1,6 +1,7 @@
 """Every fault, on a real Kafka, with real videos and real processes: nothing lost, nothing doubled.
 
-Three partitions, two workers, faults at random moments (the seed is printed). `make chaos` runs the same at length.
+Three partitions, two workers, faults at random moments (the seed is printed). Their networks remember (`recall.py`), but for one run per
+database that looks anew. What is marked `long` is the same test at full length. `make chaos` runs it for as long as one likes.
 """
 
 from __future__ import annotations
@@ -28,25 +29,46 @@ pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(600)]
 
 KILLED = -signal.SIGKILL
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
+STEPS = ("fetch-ends", "decode-ends", "embed-ends", "review-begins", "review-ends", "event-sent", "before-commit", "after-commit")
+WORST_STEPS = ("review-ends", "event-sent", "before-commit")
+
+
+def short_and_long(short: object, long: object) -> pytest.MarkDecorator:
+    """The same test twice: a `size` that takes seconds, and its full one."""
+    return pytest.mark.parametrize("size", [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.long)])
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    make: MakeStage = request.getfixturevalue("sqlite_stage" if request.param == "sqlite" else "postgres_stage")
-    with make() as made:
+def make_stage(request: pytest.FixtureRequest) -> MakeStage:
+    made: MakeStage = request.getfixturevalue("sqlite_stage" if request.param == "sqlite" else "postgres_stage")
+    return made
+
+
+@pytest.fixture
+def stage(make_stage: MakeStage) -> Iterator[Stage]:
+    with make_stage() as made:
         yield made
 
 
-def test_kill_9_at_any_step_loses_nothing_and_doubles_nothing(stage: Stage) -> None:
-    steps = ("fetch-ends", "decode-ends", "embed-ends", "review-begins", "review-ends", "event-sent", "before-commit", "after-commit")
+def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: MakeStage) -> None:
+    with make_stage(SOSIE_TEST_MEMORIES="") as stage:
+        stage.post(MIX)
+        stage.trap("embed-ends", "kill")
+        stage.worker()
+        stage.wait_until_quiet()
+        assert stage.crew[0].statuses == [KILLED]
+        stage.check()
+        assert stage.stop() == [0]
+
+
+@short_and_long(WORST_STEPS, STEPS)
+def test_kill_9_at_any_step_loses_nothing_and_doubles_nothing(stage: Stage, size: tuple[str, ...]) -> None:
+    steps = size
     stage.post(MIX * 4)
     for step in steps:
         stage.trap(step, "kill")
     stage.worker()
     stage.worker()
-    for _ in range(6):  # work for those that are started again
-        stage.post(stage.rng.choices(MIX, k=4))
-        time.sleep(stage.rng.uniform(0.5, 3))
     _keep_busy_until_all_traps_are_met(stage)
     stage.wait_until_quiet()
     assert sum(status == KILLED for worker in stage.crew for status in worker.statuses) == len(steps)
@@ -59,16 +81,18 @@ def _keep_busy_until_all_traps_are_met(stage: Stage, limit_s: float = 240) -> No
     deadline = time.monotonic() + limit_s
     while any(stage.traps.iterdir()):
         assert time.monotonic() < deadline, f"{sorted(stage.traps.iterdir())}\n{stage.logs()}"
-        stage.post(stage.rng.choices(MIX, k=2))
-        time.sleep(1)
+        if stage.behind() < 2 * len(MIX):  # work for those that are started again
+            stage.post(stage.rng.choices(MIX, k=2))
+        time.sleep(stage.rng.uniform(0.1, 1))
 
 
-def test_sigterm_under_load_and_scaling_from_one_to_three_to_one(sqlite_stage: MakeStage) -> None:
+@short_and_long(1, 2)
+def test_sigterm_under_load_and_scaling_from_one_to_three_to_one(sqlite_stage: MakeStage, size: int) -> None:
     with sqlite_stage() as stage:
         stage.worker(restarted=False)
         stage.post(MIX * 4)
         stage.wait_until_quiet(done=lambda report: report.done > 3, limit_s=120)
-        later = [stage.worker(restarted=False), stage.worker(restarted=False)]
+        later = [stage.worker(restarted=False) for _ in range(size)]
         stage.post(MIX * 8)
         _until(stage, lambda: all(worker.holds > 0 for worker in later))
         for worker in later:
@@ -77,17 +101,20 @@ def test_sigterm_under_load_and_scaling_from_one_to_three_to_one(sqlite_stage: M
         assert [worker.wait() for worker in later] == [0, 0]
         stage.post(MIX)
         stage.wait_until_quiet()
-        assert stage.stop() == [0, 0, 0]
+        assert stage.stop() == [0] * (1 + size)
         stage.check()
 
 
-def test_an_exception_in_every_step_is_retried_or_put_aside_and_the_partition_goes_on(sqlite_stage: MakeStage) -> None:
+@short_and_long(("decode", "review"), STAGES)
+def test_an_exception_in_every_step_is_retried_or_put_aside_and_the_partition_goes_on(
+    sqlite_stage: MakeStage, size: tuple[str, ...]
+) -> None:
     with sqlite_stage() as stage:
-        _except_everywhere(stage)
+        _except_in(size, stage)
 
 
-def _except_everywhere(stage: Stage) -> None:
-    begins = [f"{name}-begins" for name in STAGES]
+def _except_in(steps: tuple[str, ...], stage: Stage) -> None:
+    begins = [f"{name}-begins" for name in steps]
     for point in begins:
         stage.trap(point, stage.rng.choice(("database_busy", "storage_full")))  # the world's fault: waited out
         stage.trap(point, "fetch_failed")  # the source's: tried again
@@ -142,6 +169,7 @@ def test_what_is_no_message_is_a_dead_letter_with_its_reason_and_never_a_dead_wo
         assert MAX_BYTES < 5 * 1024**2
 
 
+@pytest.mark.long  # its slice: tests/monitor/scan/test_bad_input.py, the same without Kafka
 def test_a_video_that_kills_or_hangs_its_decoder_is_a_dead_letter_and_its_neighbours_are_unharmed(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_DECODE_TIMEOUT_S="12") as stage:
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
@@ -163,12 +191,13 @@ def test_a_video_that_kills_or_hangs_its_decoder_is_a_dead_letter_and_its_neighb
 
 
 @pytest.mark.postgres
-def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(postgres_stage: MakeStage) -> None:
+@short_and_long(1, 3)
+def test_a_topic_replayed_three_times_from_the_start_makes_no_case_and_changes_no_verdict(postgres_stage: MakeStage, size: int) -> None:
     with postgres_stage() as stage:
-        _replay_three_times(stage)
+        _replay(stage, size)
 
 
-def _replay_three_times(stage: Stage) -> None:
+def _replay(stage: Stage, times: int) -> None:
     stage.post(MIX * 3)
     stage.worker(restarted=False)
     stage.wait_until_quiet()
@@ -176,7 +205,7 @@ def _replay_three_times(stage: Stage) -> None:
     stage.decide_first_case()
     before = stage.everything()
     assert before["verdicts"]
-    for _ in range(3):
+    for _ in range(times):
         stage.rewind()
         assert stage.behind() == 9
         stage.worker(restarted=False)
@@ -186,10 +215,11 @@ def _replay_three_times(stage: Stage) -> None:
     stage.check()
 
 
-def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: MakeStage) -> None:
+@short_and_long(1, 3)
+def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: MakeStage, size: int) -> None:
     with sqlite_stage() as stage:
         workers = [stage.worker(), stage.worker()]
-        for _ in range(3):
+        for _ in range(size):
             stage.post(MIX)
             time.sleep(stage.rng.uniform(0.1, 4))
             with stage.locked_database():
@@ -206,12 +236,13 @@ def refusing_url() -> Iterator[str]:
         yield server.url("/status/503")
 
 
-def test_a_poison_event_among_a_thousand_is_late_alone(sqlite_stage: MakeStage, refusing_url: str) -> None:
+@short_and_long(100, 1000)
+def test_a_poison_event_among_a_thousand_is_late_alone(sqlite_stage: MakeStage, refusing_url: str, size: int) -> None:
     with sqlite_stage(SOSIE_WORKER_ATTEMPTS="5", SOSIE_FETCH_ALLOW_PRIVATE="true") as stage:
-        stage.post(["stranger.mp4"] * 100, fresh=False)
+        stage.post(["stranger.mp4"] * (size // 10), fresh=False)
         poison = {"type": "sosie.video_posted", "version": 1, "id": "poison", "uri": refusing_url}
         ((partition, offset),) = stage.send([Record(key=b"poison", value=json.dumps(poison).encode())])
-        stage.post(["stranger.mp4"] * 900, fresh=False)
+        stage.post(["stranger.mp4"] * (size - size // 10), fresh=False)
         stage.worker()
         stage.worker()
         stage.wait_until_quiet(limit_s=400)
@@ -220,7 +251,7 @@ def test_a_poison_event_among_a_thousand_is_late_alone(sqlite_stage: MakeStage, 
         behind = {post for post, (p, o) in stage.placed.items() if p == partition and o > offset}
         received = stage.rows("SELECT id, received_at FROM posts")
         overtook = [post for post, at in received if post in behind and _instant(at) < gave_up]
-        assert len(overtook) > 20, "those behind it on its partition did not wait for its five tries"
+        assert len(overtook) > size // 50, "those behind it on its partition did not wait for its five tries"
         assert stage.stop() == [0, 0]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka import Broker
+from tests.kafka import Broker, Existing
 from tests.monitor.household import Household
 from tests.postgres import running_server, server_url
 from tests.streams.conftest import SEED, MakeStage, register
+from tests.streams.recall import MEMORIES
 from tests.streams.stage import Stage, staged
 
 pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(600)]
@@ -31,11 +32,12 @@ def _busy(stage: Stage) -> None:
     time.sleep(stage.rng.uniform(0, 2))
 
 
-def test_a_broker_stopped_for_30_seconds_and_started_again(sqlite_stage: MakeStage, own_broker: Broker) -> None:
+@pytest.mark.parametrize("away_s", [0, pytest.param(30, marks=pytest.mark.long)])
+def test_a_broker_stopped_and_started_again(sqlite_stage: MakeStage, own_broker: Broker, away_s: float) -> None:
     with sqlite_stage(brokers=own_broker.brokers) as stage:
         _busy(stage)
         own_broker.stop()
-        time.sleep(30)
+        time.sleep(away_s)
         own_broker.start()
         stage.post(MIX)
         stage.wait_until_quiet()
@@ -45,16 +47,20 @@ def test_a_broker_stopped_for_30_seconds_and_started_again(sqlite_stage: MakeSta
 
 
 @pytest.mark.postgres
-def test_postgresql_stopped_and_started_again(tmp_path: Path, household: Household, kafka_broker: Broker, kafka_prefix: str) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_postgresql_stopped_and_started_again(
+    tmp_path: Path, household: Household, kafka_broker: Existing, kafka_prefix: str, memories: str, times: int
+) -> None:
     with running_server() as server:
         url = server_url(server.folder, "postgres")
         home = tmp_path / "registered" / "home"
         home.parent.mkdir()
         register(home, url)
         house = Household(home, household.clips)
-        with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED) as stage:
+        given = {MEMORIES: memories}
+        with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **given) as stage:
             _busy(stage)
-            for _ in range(2):
+            for _ in range(times):
                 server.stop()
                 time.sleep(stage.rng.uniform(3, 8))
                 server.start()

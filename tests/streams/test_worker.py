@@ -26,7 +26,7 @@ def until(true: Callable[[], bool], stage: Stage, limit_s: float = 120) -> None:
 
 
 def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_any_more(sqlite_stage: MakeStage) -> None:
-    with sqlite_stage() as stage:
+    with sqlite_stage(SOSIE_TEST_MEMORIES="") as stage:  # loading takes its time
         worker = stage.worker()
         until(lambda: worker.port is not None, stage)
         assert worker.asked("/health/ready") == (503, "the index is not loaded yet; the broker has not been reached yet")

@@ -13,6 +13,7 @@ from monitor.evidence.signing import make_own_authority
 from monitor.scan.result import Posted
 from monitor.scan.workshop import Workshop
 from tests.monitor.household import Household
+from tests.once import once, run_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,20 @@ class Scanned:
 @pytest.fixture(scope="session")
 def scanned(household: Household, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     """Never to be changed: `evidence` is a test's own copy."""
-    folder = tmp_path_factory.mktemp("evidence")
-    home = household.copy_home(folder / "home")
     video = household.clips / "singer.mp4"
+    folder = once(run_folder(tmp_path_factory) / "evidence", lambda folder: _scan(folder, household.copy_home(folder / "home"), video))
+    keys = folder / "keys"
+    return Scanned(folder / "home", video, (folder / "case").read_text(), keys / "authority.pem", keys / "key.pem", keys / "chain.pem")
+
+
+def _scan(folder: Path, home: Path, video: Path) -> None:
     with Workshop(settings.load({}, home=home, threads=1)) as workshop:
         source = str(video)
         result = workshop.pipeline.scan(Posted(source, "post-1", platform="tube", account="@one", caption="<b>Sing</b> & along"))
     (finding,) = result.findings
     assert finding.case_id is not None
-    keys = folder / "keys"
-    make_own_authority(keys, "Ärzte & Co", now=datetime.now(UTC) - timedelta(days=1))  # before any module's `NOW`
-    return Scanned(home, video, finding.case_id, keys / "authority.pem", keys / "key.pem", keys / "chain.pem")
+    (folder / "case").write_text(finding.case_id)
+    make_own_authority(folder / "keys", "Ärzte & Co", now=datetime.now(UTC) - timedelta(days=1))  # before any module's `NOW`
 
 
 @pytest.fixture

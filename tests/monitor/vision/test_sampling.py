@@ -197,26 +197,27 @@ class TestDamage:
 
 
 class TestLength:
-    def test_three_hours_in_bounded_memory(self, tmp_path: Path) -> None:
-        changes_every_s = 90
+    @pytest.mark.parametrize(("hours", "changes_every_s"), [(0.5, 15), pytest.param(3, 90, marks=pytest.mark.long)])
+    def test_hours_in_bounded_memory(self, tmp_path: Path, hours: float, changes_every_s: int) -> None:
+        length_s, first_s = round(hours * 3600), round(hours * 1200)
 
         def scene(second: int) -> np.ndarray:
             return numbered(second // changes_every_s, (64, 36))
 
-        path = write(tmp_path / "x.mp4", (scene(second) for second in range(3 * 3600)), rate=1, options={"preset": "ultrafast", "g": "50"})
+        path = write(tmp_path / "x.mp4", (scene(second) for second in range(length_s)), rate=1, options={"preset": "ultrafast", "g": "50"})
         process = psutil.Process(os.getpid())
         sample(path, None, SampleOptions())
         before = process.memory_info().rss
         found = chunks(path, SampleOptions())
         grown = process.memory_info().rss - before
         kept = [frame for chunk in found for frame in chunk.frames]
-        assert len(kept) == 3 * 3600 // changes_every_s
+        assert len(kept) == length_s // changes_every_s
         assert [number_in(frame.image) for frame in kept] == list(range(len(kept)))
         assert all(chunk.truncated_at_s is None for chunk in found)
         assert grown < 64 * 1024**2
-        hour = chunks(path, SampleOptions(max_s=3600.0))
-        assert hour[-1].truncated_at_s == 3600.0
-        assert sum(len(chunk.frames) for chunk in hour) == pytest.approx(3600 // changes_every_s, abs=1)
+        third = chunks(path, SampleOptions(max_s=first_s))
+        assert third[-1].truncated_at_s == first_s
+        assert sum(len(chunk.frames) for chunk in third) == pytest.approx(first_s // changes_every_s, abs=1)
 
     def test_one_group_of_pictures_longer_than_any_buffer(self, tmp_path: Path) -> None:
         path = film(tmp_path / "x.mp4", 2000, options=X264 | {"g": "99999", "sc_threshold": "0"})

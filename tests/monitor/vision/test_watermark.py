@@ -151,9 +151,11 @@ def test_the_sizes_promised_are_those_searched(scenes: list[Picture]) -> None:
 
 
 @pytest.mark.shared_data
-def test_the_real_sora_overlay_is_seen_on_real_clips_and_not_without_it(shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [("d12.mp4",), pytest.param(("d12.mp4", "634.mp4", "short_hamilton_clip.mp4"), marks=pytest.mark.long)], ids=len
+)
+def test_the_real_sora_overlay_is_seen_on_real_clips_and_not_without_it(shared: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
     template = evaluation.sora_template(shared)
-    names = ("d12.mp4", "634.mp4", "short_hamilton_clip.mp4")
     clips = [clip for clip in evaluation.unmarked(shared) if clip.name.endswith(names)]
     assert len(clips) == len(names)
     for clip in clips:
