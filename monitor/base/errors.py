@@ -9,6 +9,7 @@ from __future__ import annotations
 from indexes.errors import IndexCorrupt, PermanentError, SosieError, SpaceMismatch, TransientError
 
 __all__ = [
+    "BlobDamaged",
     "BlockedAddress",
     "BrokerRefused",
     "BrokerUnavailable",
@@ -36,6 +37,7 @@ __all__ = [
     "SosieError",
     "SpaceMismatch",
     "StorageFull",
+    "StorageUnavailable",
     "TooLarge",
     "TransientError",
     "UnknownVersion",
@@ -144,6 +146,18 @@ class StorageFull(TransientError):
     """The disk is full; what was stored before is untouched."""
 
     code = "storage_full"
+
+
+class StorageUnavailable(TransientError):
+    """The folder or bucket of blobs cannot be reached, or refuses. Nothing is wrong with what was to be stored."""
+
+    code = "storage_unavailable"
+
+
+class BlobDamaged(TransientError):
+    """A stored blob is not what was written: cut short or altered. Nothing of it is used."""
+
+    code = "blob_damaged"
 
 
 class DatabaseBusy(TransientError):

@@ -39,7 +39,7 @@ def serve_console(workshop: Workshop) -> None:
             password = accounts.ensure_admin(session, now=datetime.now(UTC))
         watch_queue(workshop.metrics, workshop.store)
         watch_outbox(workshop.metrics, workshop.store)
-        watch_index(workshop.metrics, configured.home)
+        watch_index(workshop.metrics, workshop.blobs)
         if configured.kafka_brokers is not None:
             from streams.lag_watch import LagWatch  # here, because Kafka's client takes its time to import
 

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from monitor.base.database import Store
 from monitor.base.settings import Settings
+from monitor.base.storage import open_blobs
 from monitor.console import api, files, health, pages, problems, signin
 from monitor.console.auth import Door, Sessions, load_secret
 from monitor.console.context import HERE, Context, make_templates
@@ -44,7 +45,7 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
     )
     door = Door(Sessions(load_secret(settings.home), clock), store)
     app.state.door = door
-    app.state.context = Context(settings, store, registry, clock, door, Throttle(clock), make_templates())
+    app.state.context = Context(settings, store, open_blobs(settings), registry, clock, door, Throttle(clock), make_templates())
     for part in (pages, files, api, signin, health):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

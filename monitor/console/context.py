@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from starlette.responses import HTMLResponse
 
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.settings import Settings
 from monitor.console import origin
@@ -43,6 +44,7 @@ class Context:
 
     settings: Settings
     store: Store
+    blobs: Blobs
     registry: CollectorRegistry
     clock: Callable[[], datetime]
     door: Door

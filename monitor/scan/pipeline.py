@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from indexes.likeness import LikenessIndex
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError, InForceUnreadable, SosieError
-from monitor.base.files import write_atomically
 from monitor.base.metrics import Metrics
 from monitor.decision import policies, shadows
 from monitor.decision.facts import Facts
@@ -71,7 +71,8 @@ _STILL_SPACING_S = 0.5  # two stills closer than this show the same
 class Pipeline:
     """Everything a scan needs, and `scan` itself. The parts are made, and closed, by `monitor.scan.workshop`."""
 
-    home: Path
+    blobs: Blobs
+    scratch: Path
     store: Store
     sandbox: Sandbox
     models: Models
@@ -112,7 +113,7 @@ class Pipeline:
     def _scan(self, posted: Posted, keep_stills: bool, started: float) -> ScanResult:
         with ExitStack() as stack:
             with self.metrics.stage("fetch"):
-                fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
+                fetched = stack.enter_context(fetch(posted.source, scratch=self.scratch, limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
             trust = _in_force(self.trust.current)
             fingerprint, reused = self._fingerprint(fetched, trust)
@@ -366,7 +367,7 @@ class Pipeline:
 
     def _kept_still(self, fingerprint: Fingerprint, finding: Finding, still: Still) -> cases.Moment:
         file = f"evidence/{fingerprint.sha256}/{finding.match.likeness}/{round(still.moment.time_s * 1000):010d}.jpg"
-        write_atomically(self.home / file, still.jpeg)
+        self.blobs.put(file, still.jpeg)
         return cases.Moment(
             time_s=still.moment.time_s, score=still.moment.score, reference_id=still.moment.reference, still=file, box=still.moment.box
         )
