@@ -34,6 +34,7 @@ _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _INSTANCE_METADATA = ("169.254.169.254", "169.254.170.2")
 _KEYS = "Check SOSIE_STORAGE_ACCESS_KEY and SOSIE_STORAGE_SECRET_KEY (or AWS's own variables)"
 _FULL_CODES = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
+_PAGE = 1000  # what S3 lists at once
 _CONNECT_S, _READ_S, _WHOLE_S = 3, 20, 300
 
 
@@ -119,8 +120,9 @@ class BucketBlobs:
                 return False
             return True
 
+        seen = self._seen
         found = self._tried(name, work)
-        if not found and not self._seen:  # the answer to HEAD has no body, which would tell a missing bucket
+        if not found and not seen:  # the answer to HEAD has no body, which would tell a missing bucket
             self.folders(name.split("/", 1)[0])
         return found
 
@@ -132,7 +134,7 @@ class BucketBlobs:
             try:
                 self._written(name, data, "create")
             except AlreadyExistsError as error:
-                _again_if_in_conflict(error)
+                self._taken(error)
                 return unsure and self.get(name) == data  # the write whose answer was lost
             return True
 
@@ -146,7 +148,7 @@ class BucketBlobs:
             try:
                 self._written(name, data, {"e_tag": tag})
             except PreconditionError as error:
-                _again_if_in_conflict(error)
+                self._taken(error)
                 return unsure and self.get(name) == data
             except FileNotFoundError as error:
                 self._absent(error)
@@ -163,7 +165,7 @@ class BucketBlobs:
                 last = each["path"]
 
     def _page(self, prefix: str, after: str | None, _: bool) -> Sequence[ObjectMeta]:
-        return next(iter(obstore.list(self._store, require_prefix(prefix), offset=after)), ())
+        return next(iter(obstore.list(self._store, require_prefix(prefix), offset=after, chunk_size=_PAGE)), ())
 
     def folders(self, prefix: str) -> list[str]:
         found = self._tried(prefix, lambda _: obstore.list_with_delimiter(self._store, require_prefix(prefix)))
@@ -193,10 +195,19 @@ class BucketBlobs:
             self._absent(error)
             raise
 
-    def _absent(self, error: FileNotFoundError) -> None:
+    def _absent(self, error: Exception) -> None:
         """Nothing by that name; if the bucket itself is missing, raise that."""
         if _code(error) == "NoSuchBucket":
-            raise StorageUnavailable(self.place, "there is no such bucket", "Make it, or name another in SOSIE_STORAGE_URL") from None
+            raise self._no_bucket() from None
+
+    def _no_bucket(self) -> StorageUnavailable:
+        return StorageUnavailable(self.place, "there is no such bucket", "Make it, or name another in SOSIE_STORAGE_URL")
+
+    def _taken(self, error: Exception) -> None:
+        """The condition of a write does not hold; if that is not certain yet, raise what says so."""
+        self._absent(error)  # the client takes a missing bucket for a missing object, and that for a failed condition
+        if _code(error) == "ConditionalRequestConflict":
+            raise _Conflict(str(error)) from None
 
     def _tried(self, name: str, work: Callable[[bool], T]) -> T:
         """`work` until it succeeds or no further try could; it is told whether a try before it may have been done without our hearing."""
@@ -219,7 +230,7 @@ class BucketBlobs:
         said = " ".join(filter(None, (str(status or ""), code)))
         thing = f"{self.place}/{name}"
         if code == "NoSuchBucket":
-            return StorageUnavailable(self.place, "there is no such bucket", "Make it, or name another in SOSIE_STORAGE_URL")
+            return self._no_bucket()
         if status == 507 or code in _FULL_CODES:
             return StorageFull(thing, f"the store is full ({said}); what was stored before is untouched", "Free some space there")
         if code == "RequestTimeTooSkewed":
@@ -239,11 +250,6 @@ class BucketBlobs:
 
 class _Conflict(Exception):
     """Another write of the same name is under way; neither was refused for good."""
-
-
-def _again_if_in_conflict(error: Exception) -> None:
-    if _code(error) == "ConditionalRequestConflict":
-        raise _Conflict(str(error)) from None
 
 
 def _passing(error: Exception) -> bool:

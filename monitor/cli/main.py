@@ -30,6 +30,7 @@ from monitor.cli import (
     scan,
     serve,
     settings,
+    storage,
     submit,
     topics,
     trust,
@@ -56,6 +57,7 @@ app.add_typer(likeness.app, name="likeness")
 app.add_typer(consent.app, name="consent")
 app.add_typer(model.app, name="model")
 app.add_typer(index.app, name="index")
+app.add_typer(storage.app, name="storage")
 app.add_typer(policy.app, name="policy")
 app.add_typer(account.app, name="account")
 app.add_typer(evidence.app, name="evidence")

@@ -17,6 +17,7 @@ from monitor.base.errors import ConfigError
 from monitor.cli.output import out
 from monitor.console.app import create_app
 from monitor.review import accounts
+from monitor.scan.housekeeping import house_kept
 from monitor.scan.standing_metrics import watch_index, watch_outbox, watch_queue
 from monitor.scan.workshop import Workshop
 
@@ -49,7 +50,7 @@ def serve_console(workshop: Workshop) -> None:
             out.print(f"Account [bold]admin[/], password [bold]{password}[/]  (printed this once)")
         out.print(f"Sosie is at http://{configured.serve_host}:{listening.getsockname()[1]}  (Ctrl+C stops it)")
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down, and passes the signal on
+        with house_kept(workshop), contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down, and passes the signal on
             server.run(sockets=[listening])
 
 

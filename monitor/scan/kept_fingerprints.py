@@ -17,7 +17,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -109,6 +109,24 @@ class FingerprintStore:
             for each in list(self._blobs.listed(f"{AREA}/{day}")):
                 self._blobs.delete(each.name)
         return len(expired)
+
+    def check(self) -> Iterator[tuple[str, str | None]]:
+        """Read everything that is kept: each blob, and what is wrong with it, in words, or None. What no key opens is wrong."""
+        for day in self._blobs.folders(AREA):
+            key = self._key_of(day)
+            for each in self._blobs.listed(f"{AREA}/{day}"):
+                name = each.name.rpartition("/")[2]
+                if key is None:
+                    yield each.name, "no key here opens it"
+                elif name != _KEY:
+                    yield each.name, None if self._opens(each.name, name, key) else "it is not intact"
+
+    def _opens(self, blob: str, name: str, key: bytes) -> bool:
+        try:
+            sealed = self._blobs.get(blob)
+            return sealed is None or bool(AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode()))
+        except (BlobDamaged, InvalidTag, ValueError):
+            return False
 
     def _expire_hourly(self) -> None:
         hour = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H")
