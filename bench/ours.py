@@ -49,7 +49,7 @@ class Ours:
         index = LikenessIndex(space, Background(np.load(footage.cohort), CLIP_PRIOR))
         gallery = np.load(footage.gallery)
         names = [f"{i:06}" for i in range(len(gallery))]
-        index.add(names, names, gallery)
+        index = index.with_references(names, names, gallery)
         self._voices = (Voice(index, 1.0),)
         self._rule = default_policy().matching
 

@@ -1,7 +1,7 @@
 """Exact inner-product search with stable row ids, removal in place, and no rebuild.
 
 Life of a row: `add` → found by every later `search` → `remove` → found by none. Ids are the caller's,
-unique among the rows that live. Adding and removing need the caller's lock; concurrent searches do not.
+unique among the rows that live. Searches may run at once; adding and removing may not run beside anything else.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ class ExactIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+
+    def copy(self) -> ExactIndex:
+        """Another index with the same rows, which may change by itself."""
+        made = ExactIndex(self.dim)
+        made._index = faiss.clone_index(self._index)
+        return made
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

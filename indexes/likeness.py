@@ -1,37 +1,40 @@
 """LikenessIndex: vectors → references → likenesses, scored against a background cohort.
 
-Life of an index:
+An index never changes. `with_references` and `without` make another, which shares what it can; whoever holds one searches exactly
+that, for as long as it likes, whatever others make of it. Life of an index:
 1. made empty for one `Space` and one `Background`, or loaded from a snapshot;
-2. `add` and `remove` references, at once visible to the next search, without a rebuild;
-3. `search` unit vectors of the same space;
-4. `save` publishes a snapshot; `load` verifies it.
+2. followed by others with references more or fewer: of 100,000 vectors of 512 components each costs a copy of 0.2 GB;
+3. searched with unit vectors of the same space;
+4. saved as a snapshot, whose version names its content.
 
 What happens to duplicates: adding a reference id again changes nothing, whatever vector comes with it.
-Ids are opaque here: who a likeness is, and what a picture shows, is known elsewhere. All methods are thread-safe.
+Ids are opaque here: who a likeness is, and what a picture shows, is known elsewhere. All methods are thread-safe and wait for nobody.
 """
 
 from __future__ import annotations
 
+import copy
 import io
 import json
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes import snapshot
 from indexes.background import Background, Prior, fisher_z
 from indexes.errors import SpaceMismatch
 from indexes.exact import ExactIndex
+from indexes.snapshot import Snapshots
 from indexes.space import Space
 
 Vectors = NDArray[np.float32]
 
 _NEIGHBOURS = 64  # rows looked at per query; a likeness beyond them scores as chance
 _UNIT_TOLERANCE = 1e-3
+_ROWS = "rows.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,62 +62,82 @@ class LikenessIndex:
             raise SpaceMismatch(
                 "background cohort", f"its rows are {background.cohort.shape}, not (m, {space.dim})", "Make the cohort again"
             )
-        self.space = space
-        self.background = background
-        self.generation = 0
+        self._space = space
+        self._background = background
+        self._generation = 0
         self._spread = background.spread()
         self._exact = ExactIndex(space.dim)
         self._rows: dict[int, _Row] = {}
         self._ids: dict[str, int] = {}
         self._next_id = 0
-        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
+    def space(self) -> Space:
+        """Who made its vectors."""
+        return self._space
+
+    @property
+    def background(self) -> Background:
+        """What its scores are counted from."""
+        return self._background
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    @property
     def references(self) -> Mapping[str, str]:
-        """Reference id → likeness id, a copy."""
-        with self._lock:
-            return {row.reference: row.likeness for row in self._rows.values()}
+        """Reference id → likeness id."""
+        return MappingProxyType({row.reference: row.likeness for row in self._rows.values()})
 
-    def add(self, references: Sequence[str], likenesses: Sequence[str], vectors: Vectors) -> int:
-        """Add references with their unit vectors `(n, dim)`; returns how many were new."""
+    def with_references(self, references: Sequence[str], likenesses: Sequence[str], vectors: Vectors) -> Self:
+        """An index that has these references too, with their unit vectors `(n, dim)`; this one if it has them all."""
         rows = self._unit(vectors)
-        with self._lock:
-            fresh = [i for i, reference in enumerate(references) if reference not in self._ids]
-            fresh = list({references[i]: i for i in reversed(fresh)}.values())[::-1]
-            if not fresh:
-                return 0
-            chosen = rows[fresh]
-            ids = np.arange(self._next_id, self._next_id + len(fresh), dtype=np.int64)
-            self._exact.add(ids, chosen)
-            self._next_id += len(fresh)
-            for row_id, i, centre in zip(ids.tolist(), fresh, self.background.centre(chosen).tolist(), strict=True):
-                self._rows[row_id] = _Row(references[i], likenesses[i], centre)
-                self._ids[references[i]] = row_id
-            return len(fresh)
+        fresh = list({reference: i for i, reference in reversed(list(enumerate(references))) if reference not in self._ids}.values())[::-1]
+        if not fresh:
+            return self
+        chosen = rows[fresh]
+        ids = range(self._next_id, self._next_id + len(fresh))
+        centres = self._background.centre(chosen).tolist()
+        made = {row_id: _Row(references[i], likenesses[i], centre) for row_id, i, centre in zip(ids, fresh, centres, strict=True)}
+        exact = self._exact.copy()
+        exact.add(np.array(ids, np.int64), chosen)
+        return self._like(_exact=exact, _rows=self._rows | made, _next_id=ids.stop)
 
-    def remove(self, references: Sequence[str]) -> int:
-        """Forget references; unknown ones are ignored. Returns how many went."""
-        with self._lock:
-            ids = [self._ids.pop(reference) for reference in set(references) if reference in self._ids]
-            for row_id in ids:
-                del self._rows[row_id]
-            return self._exact.remove(np.array(ids, np.int64)) if ids else 0
+    def without(self, references: Collection[str]) -> Self:
+        """An index that lacks these references; unknown ones are ignored, and if all are, it is this one."""
+        ids = {self._ids[reference] for reference in references if reference in self._ids}
+        if not ids:
+            return self
+        exact = self._exact.copy()
+        exact.remove(np.array(sorted(ids), np.int64))
+        return self._like(_exact=exact, _rows={row_id: row for row_id, row in self._rows.items() if row_id not in ids})
+
+    def of_generation(self, generation: int) -> Self:
+        """An index of the same content under another generation; it shares everything."""
+        return self._like(_generation=generation)
+
+    def _like(self, **changed: object) -> Self:
+        made = copy.copy(self)
+        vars(made).update(changed)
+        if "_rows" in changed:
+            made._ids = {row.reference: row_id for row_id, row in made._rows.items()}
+        return made
 
     def search(self, vectors: Vectors, space: Space) -> list[list[Hit]]:
         """For each query row the likenesses near it, best first, each once with its best reference.
 
         Raises `SpaceMismatch` if the queries were not made by the index's own model.
         """
-        self.space.require(space, holder="query vectors")
+        self._space.require(space, holder="query vectors")
         queries = self._unit(vectors)
-        with self._lock:
-            similarities, ids = self._exact.search(queries, _NEIGHBOURS)
-            centres = self.background.centre(queries)
-            rows = zip(similarities.tolist(), fisher_z(similarities).tolist(), ids.tolist(), centres.tolist(), strict=True)
-            return [self._hits(*row) for row in rows]
+        similarities, ids = self._exact.search(queries, _NEIGHBOURS)
+        centres = self._background.centre(queries)
+        rows = zip(similarities.tolist(), fisher_z(similarities).tolist(), ids.tolist(), centres.tolist(), strict=True)
+        return [self._hits(*row) for row in rows]
 
     def _hits(self, similarities: list[float], fishers: list[float], ids: list[int], centre: float) -> list[Hit]:
         best: dict[str, Hit] = {}
@@ -133,34 +156,36 @@ class LikenessIndex:
             raise ValueError("vectors must have unit length and no NaN")
         return rows
 
-    def save(self, root: Path) -> str:
-        """Publish a snapshot under `root` and return its version, which changes with any content."""
-        with self._lock:
-            ids = sorted(self._rows, key=lambda row_id: self._rows[row_id].reference)  # equal content, equal version
-            rows = [self._rows[i] for i in ids]
-            files = {
-                "vectors.npy": _npy(self._exact.vectors(np.array(ids, np.int64))),
-                "cohort.npy": _npy(self.background.cohort),
-                "rows.json": json.dumps([[row.reference, row.likeness] for row in rows]).encode(),
-            }
-            facts = {
-                "space": asdict(self.space),
-                "prior": asdict(self.background.prior),
-                "count": len(rows),
-                "generation": self.generation,
-            }
-        return snapshot.publish(root, files, facts)
+    def save(self, snapshots: Snapshots) -> str:
+        """Publish it as a snapshot and return its version, which changes with any content."""
+        ids = sorted(self._rows, key=lambda row_id: self._rows[row_id].reference)  # equal content, equal version
+        rows = [self._rows[i] for i in ids]
+        files = {
+            _ROWS: json.dumps([[row.reference, row.likeness] for row in rows]).encode(),  # first: see `references_in`
+            "vectors.npy": _npy(self._exact.vectors(np.array(ids, np.int64))),
+            "cohort.npy": _npy(self._background.cohort),
+        }
+        facts = {"space": asdict(self._space), "prior": asdict(self._background.prior), "count": len(rows)}
+        return snapshots.publish(files, facts, self._generation)
 
     @classmethod
-    def load(cls, root: Path, version: str, space: Space) -> LikenessIndex:
+    def load(cls, snapshots: Snapshots, version: str, space: Space) -> LikenessIndex:
         """Read a snapshot back. Raises `IndexCorrupt` on any altered byte, `SpaceMismatch` if another model made it."""
-        files, facts = snapshot.read(root, version)
-        space.require(Space(**facts["space"]), holder=f"index {root / version}")
+        files, facts = snapshots.read(version)
+        space.require(Space(**facts["space"]), holder=f"index {snapshots.root}/{version}")
         index = cls(space, Background(_array(files["cohort.npy"]), Prior(**facts["prior"])))
-        rows = json.loads(files["rows.json"])
-        index.add([row[0] for row in rows], [row[1] for row in rows], _array(files["vectors.npy"]))
-        index.generation = facts["generation"]
-        return index
+        rows = json.loads(files[_ROWS])
+        index = index.with_references([row[0] for row in rows], [row[1] for row in rows], _array(files["vectors.npy"]))
+        return index.of_generation(facts["generation"])
+
+
+def references_in(snapshots: Snapshots, version: str) -> set[str] | None:
+    """Whose vectors lie in a snapshot, or in what a publisher has written of one; None where nobody can tell."""
+    try:
+        rows = json.loads(snapshots.part(version, _ROWS) or b"")
+        return {str(reference) for reference, _ in rows}
+    except (ValueError, TypeError):
+        return None
 
 
 def _npy(array: Vectors) -> bytes:

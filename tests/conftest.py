@@ -15,7 +15,7 @@ from tests.once import once, run_folder
 if TYPE_CHECKING:
     from tests.monitor.household import Household
 
-pytest_plugins = ["tests.browser", "tests.kafka", "tests.openssl", "tests.postgres"]
+pytest_plugins = ["tests.browser", "tests.kafka", "tests.object_store", "tests.openssl", "tests.postgres"]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as monitor.cli does, before torch is loaded
 

@@ -167,6 +167,15 @@ class Store:
         """Whether asking would create nothing: connecting to an SQLite file makes it."""
         return self._file is None or self._file.exists()
 
+    def scrub(self) -> None:
+        """Let what was deleted leave SQLite's write-ahead log too; in the file itself it is overwritten with zeros.
+
+        While another process reads, that waits for a later moment. PostgreSQL forgets by VACUUM, in its own time.
+        """
+        if self._writer.dialect.name == "sqlite":
+            with self._named_errors(), contextlib.closing(self._writer.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the idle connections. The store may be used again; it opens new ones."""
         self._reader.dispose()
@@ -234,6 +243,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object, *, read_only: b
     connection.isolation_level = None  # BEGIN is ours: see _begin_immediate
     _use_wal(connection, timeout_s)
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # the vectors of somebody who was removed
     connection.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
 
 

@@ -9,7 +9,7 @@ metrics and in dead letters. Whose fault an error is decides what becomes of a p
     SourceFault      of its source: the server of that video                                  a few tries, then dead letter
         FetchFailed
     SosieFault       of Sosie, or of what it stands on                                        waits, is tried again without end
-        DatabaseBusy, DatabaseError, StorageFull, StorageUnavailable, IndexCorrupt, SpaceMismatch, ModelError, ConfigError,
+        DatabaseBusy, DatabaseError, StorageFull, StorageUnavailable, BlobDamaged, IndexCorrupt, SpaceMismatch, ModelError, ConfigError,
         PolicyError, PolicyUnreadable, InForceUnreadable, SandboxUnavailable, BrokerUnavailable, BrokerRefused,
         DeadLettersExceeded
     UnforeseenFault  of Sosie, perhaps brought about by this one post; so is whatever         as above, until others get through
@@ -32,6 +32,7 @@ from indexes.errors import (
 )
 
 __all__ = [
+    "BlobDamaged",
     "BlockedAddress",
     "BrokerRefused",
     "BrokerUnavailable",
@@ -180,6 +181,12 @@ class StorageUnavailable(SosieFault, TransientError):
     """Files or blobs cannot be read or written: read-only, unreachable, refused; what was stored before is untouched."""
 
     code = "storage_unavailable"
+
+
+class BlobDamaged(SosieFault, TransientError):
+    """A stored blob is not what was written: cut short or altered. Nothing of it is used."""
+
+    code = "blob_damaged"
 
 
 class DatabaseBusy(SosieFault, TransientError):

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,10 +24,13 @@ from sqlalchemy.exc import ArgumentError
 from monitor.base.errors import ConfigError
 
 ENV_PREFIX = "SOSIE_"
+_ADDRESSES = ("kafka_brokers", "storage_url", "storage_endpoint")  # people write passwords into them
 DEFAULT_HOME = Path("~/.sosie")
 SEPARATORS = {"trust_anchors": os.pathsep, "serve_names": ",", "serve_proxies": ",", "metrics_clients": ","}
 """Of settings that hold several values: what stands between them in a variable. `sosie.toml` takes lists."""
-SECRETS = frozenset({"database_url", "kafka_password", "metrics_token", "password"})
+SECRETS = frozenset(
+    {"database_url", "kafka_password", "metrics_token", "password", "storage_access_key", "storage_secret_key", "storage_key"}
+)
 
 
 def _database_url(text: str) -> str:
@@ -49,6 +53,24 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         raise ValueError("no such file or directory")
     return path
+
+
+def _bucket_url(text: str) -> str:
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError("no key belongs here: SOSIE_STORAGE_ACCESS_KEY and SOSIE_STORAGE_SECRET_KEY take them")
+    if parts.scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc) or parts.query or parts.fragment:
+        raise ValueError("not s3://BUCKET or s3://BUCKET/PREFIX")
+    if any(part in ("", ".", "..") for part in parts.path.strip("/").split("/") if parts.path.strip("/")):
+        raise ValueError("a prefix has no empty part, and no . or ..")
+    return text.rstrip("/")
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("not http(s)://HOST or http(s)://HOST:PORT, without user or password")
+    return text.rstrip("/")
 
 
 def _brokers(text: str) -> str:
@@ -136,6 +158,22 @@ class Settings(BaseSettings):
     max_hours: float = Field(4.0, gt=0, description="of a longer video, the first so many hours are scanned, and the result says so")
 
     fingerprint_days: int = Field(2, ge=0, le=90, description="days a video's fingerprint is kept, encrypted; 0 keeps none")
+
+    storage_url: Annotated[str, AfterValidator(_bucket_url)] | None = Field(
+        None, description="s3://BUCKET/PREFIX, where pictures, stills, snapshots and fingerprints lie; default: under the home"
+    )
+    storage_endpoint: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="address of an S3-compatible store (https://…); default: AWS_ENDPOINT_URL, else Amazon's"
+    )
+    storage_region: str | None = Field(None, description="region of the bucket; default: AWS_REGION, else us-east-1")
+    storage_access_key: str | None = Field(None, description="default: the usual AWS variables and roles", repr=False)
+    storage_secret_key: SecretStr | None = Field(None, description="belongs to the access key; never shown", repr=False)
+    storage_key: SecretStr | None = Field(
+        None, description="32 bytes in base64 that wrap the keys of encrypted blobs; never shown. Better: a file", repr=False
+    )
+    storage_key_file: ExistingFile | None = Field(
+        None, description="file with that key, the same on all machines; needed with a bucket; default: HOME/storage.key, made once"
+    )
 
     kafka_brokers: Annotated[str, AfterValidator(_brokers)] | None = Field(
         None, description="HOST:PORT,…; unset: no broker, and `sosie scan`, `demo` and `serve` work without one"
@@ -258,7 +296,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         if not first["loc"]:  # of several settings together
             raise ConfigError("SOSIE_KAFKA_*", first["msg"].removeprefix("Value error, "), "Set both, or neither") from None
         name = str(first["loc"][0])
-        secret = name in SECRETS or (name == "kafka_brokers" and "@" in str(first["input"]))
+        secret = name in SECRETS or (name in _ADDRESSES and "@" in str(first["input"]))
         shown = "" if secret else f" {first['input']!r}"
         raise ConfigError(
             f"{ENV_PREFIX}{name.upper()}",

@@ -55,7 +55,7 @@ def pack(
     current = settings.load()
     signer = Signer.load(current.evidence_key, current.evidence_chain, now=datetime.now(UTC))
     with Workshop(current) as workshop:
-        packer = Packer(current.home, workshop.store, workshop.sandbox, workshop.limits, signer)
+        packer = Packer(workshop.blobs, workshop.scratch, workshop.store, workshop.sandbox, workshop.limits, signer)
         packed = packer.pack(case, file, audience=audience, actor=COMMAND_LINE, video=video, kept_stills=kept_stills)
     manifest = packed.manifest
     if json:

@@ -14,7 +14,7 @@ from monitor.base import settings
 from monitor.base.errors import SosieError
 from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import err, out, print_error, print_json
-from monitor.registry import consents, likenesses, references
+from monitor.registry import consents, erasure, likenesses, references
 from monitor.scan.workshop import Workshop
 
 app = typer.Typer(help="Protected persons and their reference pictures.", no_args_is_help=True)
@@ -101,11 +101,18 @@ def show(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
-    """Remove a likeness with its pictures and vectors. The next search, of any process, no longer finds it; its cases stay."""
+    """Remove a likeness with its pictures and vectors, those in the snapshots of the index too. The next search, of any process, no longer
+    finds it; its cases stay, with their stills.
+    """
     with Workshop(settings.load()) as workshop:
         with workshop.store.session() as session:
             likeness = likenesses.get_likeness(session, name)
             files = likenesses.remove_likeness(session, likeness.id, actor=COMMAND_LINE, now=datetime.now(UTC))
+        # Committed, so it is not found any more, whatever goes wrong from here on; each step may be repeated.
         for file in files:
-            (workshop.settings.home / file).unlink(missing_ok=True)
-        out.print(f"{escape(likeness.name)} was removed, with {len(files)} pictures.")
+            workshop.blobs.delete(file)
+        snapshots = erasure.erase_removed(workshop.blobs, workshop.store)
+        workshop.store.scrub()
+        out.print(f"{escape(likeness.name)} was removed, with {len(files)} pictures and {snapshots} snapshots of the index.")
+        _, version = workshop.gallery.current()
+        out.print(f"Index {version} is in use.")

@@ -31,6 +31,7 @@ COMMANDS = (
     "consent",
     "model",
     "index",
+    "storage",
     "policy",
     "case",
     "account",

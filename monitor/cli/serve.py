@@ -20,6 +20,7 @@ from monitor.cli.output import out
 from monitor.console.app import create_app
 from monitor.console.metrics_port import ByPort, make_metrics_app
 from monitor.review import accounts
+from monitor.scan.housekeeping import house_kept
 from monitor.scan.standing_metrics import watch_index, watch_outbox, watch_queue
 from monitor.scan.workshop import Workshop
 
@@ -52,7 +53,7 @@ def serve_console(workshop: Workshop) -> None:
             password = accounts.ensure_admin(session, now=datetime.now(UTC))
         watch_queue(workshop.metrics, store)
         watch_outbox(workshop.metrics, store)
-        watch_index(workshop.metrics, configured.home)
+        watch_index(workshop.metrics, workshop.blobs)
         if configured.kafka_brokers is not None:
             from streams.lag_watch import LagWatch  # here, because Kafka's client takes its time to import
 
@@ -65,7 +66,7 @@ def serve_console(workshop: Workshop) -> None:
             out.print(f"Its metrics are at {_address(apart, configured.serve_metrics_host)}/metrics")
         # Whom a request comes from is for the console to say: uvicorn by itself believes every proxy on this machine.
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, proxy_headers=False))
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down, and passes the signal on
+        with house_kept(workshop), contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down, and passes the signal on
             server.run(sockets=sockets)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from monitor.base import settings
 from monitor.cli.output import err, out
+from monitor.scan.housekeeping import house_kept
 from monitor.scan.workshop import Workshop
 
 
@@ -41,7 +42,7 @@ def worker(
         limit.daemon = True
         limit.start()
 
-    with Workshop(configured) as workshop:
+    with Workshop(configured) as workshop, house_kept(workshop):
         asyncio.run(_run(Worker, workshop, told, stopping))
 
 

@@ -20,6 +20,7 @@ from monitor.base.database import Store
 from monitor.base.errors import ConfigError
 from monitor.base.exposition import Exposition
 from monitor.base.settings import Settings
+from monitor.base.storage import open_blobs
 from monitor.console import api, files, health, pages, problems, signin
 from monitor.console.auth import Door, Sessions, load_secret
 from monitor.console.context import HERE, Context, make_templates
@@ -56,7 +57,8 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
     cookies = Cookies(root, settings.serve_cookies == "secure")
     door = Door(Sessions(load_secret(settings.home), clock), store, cookies)
     app.state.door, app.state.root_path = door, root
-    app.state.context = Context(settings, store, Exposition.of(registry, settings), clock, door, Throttle(clock), make_templates(root))
+    exposition = Exposition.of(registry, settings)
+    app.state.context = Context(settings, store, open_blobs(settings), exposition, clock, door, Throttle(clock), make_templates(root))
     for part in (pages, files, api, signin, health):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

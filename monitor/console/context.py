@@ -12,6 +12,7 @@ import jinja2
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse
 
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.exposition import Exposition
 from monitor.base.settings import Settings
@@ -47,6 +48,7 @@ class Context:
 
     settings: Settings
     store: Store
+    blobs: Blobs
     exposition: Exposition
     clock: Callable[[], datetime]
     door: Door

@@ -5,13 +5,15 @@ A URL names a case and a position, or a reference; the file's name comes from th
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import logging
 
 from fastapi import APIRouter
 from PIL import Image
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from monitor.base.errors import NotFound
+from monitor.base.blobs import picture_of
+from monitor.base.errors import BlobDamaged, NotFound
 from monitor.console.auth import Reader
 from monitor.console.context import HERE, Context, ContextDep
 from monitor.console.framing import Framing, framing
@@ -23,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 EVIDENCE = "evidence"
 REFERENCES = "references"
+_log = logging.getLogger(__name__)
 _PLACEHOLDER = HERE / "static" / "gone.svg"
 
 
@@ -48,28 +51,30 @@ def reference(reference_id: str, context: ContextDep, principal: Reader) -> Resp
 
 def frame(context: Context, moment: Moment) -> Framing | None:
     """How a page lays out the still; None when it is gone."""
-    file = _file(context, EVIDENCE, moment.still)
-    if file is None:
+    jpeg = _jpeg(context, EVIDENCE, moment.still)
+    if jpeg is None:
         return None
     try:
-        with Image.open(file) as picture:  # reads the header of a JPEG that Sosie wrote
+        with Image.open(io.BytesIO(jpeg)) as picture:  # reads the header of a JPEG that Sosie wrote
             return framing(picture.width, picture.height, moment.box)
     except OSError:
         return None
 
 
-def _picture(context: Context, folder: str, name: str | None) -> Response:
-    """The JPEG at home/`name`, or with 404 a drawing in its place (browsers show it all the same)."""
-    file = _file(context, folder, name)
-    if file is None:
+def _picture(context: Context, area: str, name: str | None) -> Response:
+    """The JPEG of that name, or with 404 a drawing in its place (browsers show it all the same)."""
+    jpeg = _jpeg(context, area, name)
+    if jpeg is None:
         return Response(_PLACEHOLDER.read_bytes(), 404, media_type="image/svg+xml")
-    return FileResponse(file, media_type="image/jpeg")
+    return Response(jpeg, media_type="image/jpeg")
 
 
-def _file(context: Context, folder: str, name: str | None) -> Path | None:
-    """The file `name` under the home, if it is a JPEG inside `folder` and still there."""
+def _jpeg(context: Context, area: str, name: str | None) -> bytes | None:
+    """The blob of that name, if it is a JPEG of that area, still there and intact."""
     if name is None:
         return None
-    file = (context.settings.home / name).resolve()
-    inside = file.is_relative_to((context.settings.home / folder).resolve())
-    return file if inside and file.suffix == ".jpg" and file.is_file() else None
+    try:
+        return picture_of(context.blobs, area, name)
+    except BlobDamaged as error:
+        _log.error("%s", error)
+        return None

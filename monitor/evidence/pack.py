@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cryptography.x509.oid import NameOID
 
+from monitor.base.blobs import Blobs, picture_of
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError, NotFound, RequestRefused, SosieError, StorageFull, TooLarge
 from monitor.base.files import write_atomically
@@ -29,7 +30,7 @@ from monitor.evidence.credentials import About
 from monitor.evidence.manifest import MANIFEST, SIGNATURE, Audience, Manifest, PackedFile, PackedStill, to_json
 from monitor.evidence.signing import Signer
 from monitor.evidence.stills import Picture
-from monitor.evidence.view import CaseEvidence, gather, inside
+from monitor.evidence.view import CaseEvidence, gather
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from monitor.intake.sandbox import Sandbox
 from monitor.review import cases
@@ -63,7 +64,8 @@ class _Drawn:
 class Packer:
     """What packing needs. Not thread-safe on the same file."""
 
-    home: Path
+    blobs: Blobs
+    scratch: Path
     store: Store
     sandbox: Sandbox
     limits: FetchLimits
@@ -121,9 +123,8 @@ class Packer:
     @contextmanager
     def _video(self, evidence: CaseEvidence, given: Path | None) -> Iterator[Fetched]:
         sha256 = evidence.case["video"]["sha256"]
-        scratch = self.home / "scratch"
         if given is not None:
-            with fetch(str(given.absolute()), scratch=scratch, limits=self.limits) as fetched:
+            with fetch(str(given.absolute()), scratch=self.scratch, limits=self.limits) as fetched:
                 if fetched.sha256 != sha256:
                     raise RequestRefused(
                         given,
@@ -136,7 +137,7 @@ class Packer:
         for post_id, source in evidence.sources:
             with ExitStack() as stack:
                 try:
-                    fetched = stack.enter_context(fetch(source, scratch=scratch, limits=self.limits))
+                    fetched = stack.enter_context(fetch(source, scratch=self.scratch, limits=self.limits))
                 except StorageFull:
                     raise
                 except SosieError as error:
@@ -165,18 +166,20 @@ class Packer:
     def _kept(self, evidence: CaseEvidence, references: Mapping[str, bytes]) -> list[_Drawn]:
         drawn = []
         for moment in evidence.moments:
-            if (file := inside(self.home, "evidence", moment.still)) is not None:
+            if (jpeg := picture_of(self.blobs, "evidence", moment.still)) is not None:
                 try:
-                    drawn.append(_drawn(moment, stills.kept(file, moment.time_s), references))
+                    drawn.append(_drawn(moment, stills.kept(jpeg, moment.time_s), references))
                 except OSError as error:
-                    raise NotFound(file, f"cannot be read as a still ({error})", "Give the video with --video FILE instead") from error
+                    raise NotFound(
+                        moment.still, f"cannot be read as a still ({error})", "Give the video with --video FILE instead"
+                    ) from error
         if not drawn:
-            raise RequestRefused(f"Case {evidence.case['id']}", "has no stills left on disk", "Give the video with --video FILE instead")
+            raise RequestRefused(f"Case {evidence.case['id']}", "has no stills left", "Give the video with --video FILE instead")
         return drawn
 
     def _references(self, evidence: CaseEvidence) -> dict[str, bytes]:
-        found = {reference: inside(self.home, "references", name) for reference, name in evidence.references.items()}
-        return {reference: file.read_bytes() for reference, file in found.items() if file is not None}
+        found = {reference: picture_of(self.blobs, "references", name) for reference, name in evidence.references.items()}
+        return {reference: jpeg for reference, jpeg in found.items() if jpeg is not None}
 
     def _files(
         self, evidence: CaseEvidence, audience: Audience, now: datetime, drawn: list[_Drawn], references: Mapping[str, bytes]

@@ -45,9 +45,8 @@ def exact(path: Path, time_s: float) -> Picture:
     return Picture(png.getvalue(), "image/png", frame.time_s, width, height, digest.hexdigest(), _preview(picture))
 
 
-def kept(file: Path, time_s: float) -> Picture:
-    """A still that Sosie stored when it scanned the video. Raises OSError where the file cannot be read, or is no JPEG."""
-    content = file.read_bytes()
+def kept(content: bytes, time_s: float) -> Picture:
+    """A still that Sosie stored when it scanned the video. Raises OSError where it is no JPEG."""
     with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
         return Picture(content, "image/jpeg", time_s, picture.width, picture.height, None, _preview(picture))
 

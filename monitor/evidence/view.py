@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +45,7 @@ _PARTS = frozenset(("scan", "command line", "serve", "worker", "trust lists"))
 
 @dataclass(frozen=True, slots=True)
 class CaseEvidence:
-    """Everything of a case but its stills: plain values that a reader of the pack may see, and files under the home.
+    """Everything of a case but its stills: plain values that a reader of the pack may see, and names of blobs.
 
     `sources` are the posts' own addresses, to fetch the video from; they stand in no file.
     """
@@ -130,14 +130,6 @@ def shown_source(source: str, audience: Audience) -> str:
         return PurePath(source).name
     parts = urlsplit(source)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def inside(home: Path, folder: str, name: str | None) -> Path | None:
-    """The file `name` under the home, if it is a JPEG inside `folder` and still there."""
-    if name is None:
-        return None
-    file = (home / name).resolve()
-    return file if file.is_relative_to((home / folder).resolve()) and file.suffix == ".jpg" and file.is_file() else None
 
 
 def tree_text(history: History) -> str:

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.background import Background, Prior
-from monitor.base.errors import ConfigError, SosieError
-from monitor.base.files import write_atomically
+from monitor.base.blobs import Blobs
+from monitor.base.errors import BlobDamaged, ConfigError, SosieError
 from monitor.cast.drawing import portrait
 from monitor.cast.people import person
 from monitor.cast.shot import random_shot
@@ -40,15 +40,15 @@ _STRANGERS = range(9_000_000, 9_000_096)  # seeds kept apart from the cast's and
 _log = logging.getLogger(__name__)
 
 
-def backgrounds(cohort: Path | None, models: Models, sandbox: Sandbox, home: Path) -> tuple[Background, ...]:
-    """One background per space of `models.face_spaces`; made once, then kept under `home`. Raises `ConfigError` for an unusable cohort."""
+def backgrounds(cohort: Path | None, models: Models, sandbox: Sandbox, blobs: Blobs) -> tuple[Background, ...]:
+    """One background per space of `models.face_spaces`; made once, then kept as a blob. Raises `ConfigError` for an unusable cohort."""
     priors = (CLIP_PRIOR, FACE_ENCODER_PRIOR)[: len(models.face_spaces)]
     if cohort is not None:
         pictures = sorted(path for path in ([cohort] if cohort.is_file() else cohort.rglob("*")) if path.is_file())
         digest = hashlib.sha256()
         for path in pictures:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        rows = _kept(home, digest.hexdigest()[:16], models, lambda: _embed(_decoded(pictures, sandbox), models))
+        rows = _kept(blobs, digest.hexdigest()[:16], models, lambda: _embed(_decoded(pictures, sandbox), models))
         if len(rows[0]) < 2:
             raise ConfigError(
                 "SOSIE_COHORT",
@@ -60,7 +60,7 @@ def backgrounds(cohort: Path | None, models: Models, sandbox: Sandbox, home: Pat
     if models.encoder.space.model != BUNDLED_NAME:
         return tuple(Background(vectors, prior) for vectors, prior in zip(empty, priors, strict=True))
     # Drawn strangers say what chance is among drawings; to a face encoder they say nothing.
-    drawn = _kept(home, "drawn", models, lambda: _embed(_drawn(), models))[0]
+    drawn = _kept(blobs, "drawn", models, lambda: _embed(_drawn(), models))[0]
     return tuple(Background(vectors, prior) for vectors, prior in zip((drawn, *empty[1:]), priors, strict=True))
 
 
@@ -84,17 +84,16 @@ def _embed(pictures: Iterator[Picture], models: Models) -> tuple[Vectors, ...]:
     return tuple(np.concatenate(vectors) for vectors in zip(nothing, *rows, strict=True))
 
 
-def _kept(home: Path, name: str, models: Models, make: Callable[[], tuple[Vectors, ...]]) -> tuple[Vectors, ...]:
-    file = home / "cohort" / f"{name}-{models.id}.npz"
+def _kept(blobs: Blobs, name: str, models: Models, make: Callable[[], tuple[Vectors, ...]]) -> tuple[Vectors, ...]:
+    blob = f"cohort/{name}-{models.id}.npz"
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return tuple(arrays[f"space{i}"] for i in range(len(models.face_spaces)))
-    except FileNotFoundError:
-        pass
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        _log.warning("%s is damaged, and is made again", file)
+        if (data := blobs.get(blob)) is not None:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return tuple(arrays[f"space{i}"] for i in range(len(models.face_spaces)))
+    except (BlobDamaged, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        _log.warning("%s is damaged, and is made again", blob)
     rows = make()
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **{f"space{i}": vectors for i, vectors in enumerate(rows)})
-    write_atomically(file, stream.getvalue())
+    blobs.put(blob, stream.getvalue())
     return rows

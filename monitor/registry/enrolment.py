@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from monitor.base.blobs import Blobs, local_file
 from monitor.base.database import Store
 from monitor.base.errors import NotFound, ReferenceRefused
-from monitor.base.files import write_atomically
 from monitor.intake.sandbox import Sandbox
 from monitor.intake.sniff import Kind, sniff
 from monitor.registry import references
@@ -50,7 +50,8 @@ class Prepared:
 class Enrolment:
     """Prepares pictures and keeps them as references of likenesses that exist."""
 
-    home: Path
+    blobs: Blobs
+    scratch: Path
     store: Store
     sandbox: Sandbox
     models: Models
@@ -77,7 +78,7 @@ class Enrolment:
         The picture is written first: a transaction that fails leaves at most a file that the next try overwrites.
         """
         file = f"references/{prepared.digest}.jpg"
-        write_atomically(self.home / file, prepared.jpeg)
+        self.blobs.put(file, prepared.jpeg)
         reference, created = references.add_reference(
             session,
             likeness_id,
@@ -100,12 +101,12 @@ class Enrolment:
             with self.store.session(read_only=True) as session:
                 missing = references.missing_vectors(session, space.id)
             for reference in missing:
-                path = self.home / reference.file
-                picture = self.sandbox.run(decode_picture, path, _MAX_SIDE_PX, source=str(path))
+                with local_file(self.blobs, reference.file, self.scratch) as path:
+                    picture = self.sandbox.run(decode_picture, path, _MAX_SIDE_PX, source=reference.file)
                 faces = self.models.detector.detect([picture])[0]
                 if not faces:
                     raise ReferenceRefused(
-                        path,
+                        reference.file,
                         f"the detector in use ({self.models.detector.id.split()[0]}) finds no face in it",
                         "Remove the reference, or go back to the former detector",
                     )

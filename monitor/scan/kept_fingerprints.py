@@ -1,12 +1,12 @@
-"""Fingerprints of videos seen before, so that equal bytes are decoded once.
+"""Fingerprints of videos seen before, so that equal bytes are decoded once, by whatever machine.
 
 They hold faces of people who match nobody, so they are kept briefly and die for certain: each day's fingerprints are
-encrypted (AES-256-GCM) with that day's key, and expiry deletes the key first.
+encrypted (AES-256-GCM) with that day's key, which is itself wrapped (`monitor.base.storage_key`); expiry deletes the key first.
 
-    HOME/fingerprints/2026-11-22/key                            32 random bytes, mode 0600
-    HOME/fingerprints/2026-11-22/<sha256>-<makers>-<sampling>   nonce + ciphertext
+    fingerprints/2026-11-22/key                            the day's key, wrapped
+    fingerprints/2026-11-22/<sha256>-<makers>-<sampling>   nonce + ciphertext
 
-Nothing here is the truth: a fingerprint that is missing, damaged or expired is made again. Safe for several processes.
+Nothing here is the truth: a fingerprint that is missing, damaged or expired is made again. Safe for several processes and machines.
 """
 
 from __future__ import annotations
@@ -14,81 +14,155 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
-import shutil
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from indexes.space import Space
-from monitor.base.files import make_once, write_atomically
+from monitor.base.blobs import Blobs
+from monitor.base.errors import BlobDamaged
+from monitor.base.storage_key import StorageKey
 from monitor.provenance.types import Provenance
 from monitor.scan.fingerprint import Fingerprint, SeenFace
 from monitor.vision.frames import SampleOptions
 from monitor.vision.marks import NO_MARKS
 from monitor.vision.watermark import Sighting
 
+AREA = "fingerprints"
+_KEY = "key"
+_KEY_BYTES = 32
 _NONCE_BYTES = 12
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class FingerprintStore:
-    """Fingerprints by (content hash, makers), each for `days` whole days; those sampled in another way are not found."""
+    """Fingerprints by (content hash, makers), each for `days` whole days (UTC); those sampled in another way are not found.
 
-    def __init__(self, home: Path, days: int, sampling: SampleOptions | None = None) -> None:
-        self._root = home / "fingerprints"
+    Days that are over are destroyed with the first call of an hour, whatever it is, and by `expire`. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        key: StorageKey,
+        days: int,
+        sampling: SampleOptions | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._blobs = blobs
+        self._key = key
         self._days = days
         self._sampling = hashlib.sha256(repr(sampling).encode()).hexdigest()[:8]
+        self._clock = clock
+        self._swept: str | None = None
+        self._warned = False
+        self._lock = threading.Lock()
 
     def get(self, sha256: str, makers: str) -> Fingerprint | None:
         """The fingerprint of these bytes by these makers, or None: never kept, expired, or not intact."""
+        self._expire_hourly()
+        name = self._name(sha256, makers)
         for day in sorted(self._live_days(), reverse=True):
-            file = self._root / day / self._name(sha256, makers)
+            blob = f"{AREA}/{day}/{name}"
             try:
-                sealed, key = file.read_bytes(), (self._root / day / "key").read_bytes()
-            except FileNotFoundError:
-                continue
-            try:
-                return _unpack(AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], file.name.encode()))
-            except (InvalidTag, ValueError):  # ValueError: cut short
-                file.unlink(missing_ok=True)
+                sealed = self._blobs.get(blob)
+                if sealed is None or (key := self._key_of(day)) is None:
+                    continue
+                return _unpack(AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode()))
+            except (BlobDamaged, InvalidTag, ValueError):  # ValueError: cut short
+                self._blobs.delete(blob)
         return None
 
     def put(self, fingerprint: Fingerprint) -> None:
-        """Keep a fingerprint under today's key; with 0 days, nothing. Raises `StorageFull`.
+        """Keep a fingerprint under today's key; with 0 days, nothing. Raises `StorageFull` and `StorageUnavailable`.
 
         One that is kept already is replaced under its own day's key: it expires when it would have.
         """
+        self._expire_hourly()
         if not self._days:
             return
         name = self._name(fingerprint.sha256, fingerprint.makers)
-        held = (self._root / day for day in sorted(self._live_days(), reverse=True) if (self._root / day / name).exists())
-        folder = next(held, self._root / _today().isoformat())
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = make_once(folder / "key", AESGCM.generate_key(256))
-        nonce = os.urandom(_NONCE_BYTES)
-        write_atomically(folder / name, nonce + AESGCM(key).encrypt(nonce, _pack(fingerprint), name.encode()))
+        held = (day for day in sorted(self._live_days(), reverse=True) if self._blobs.exists(f"{AREA}/{day}/{name}"))
+        day = next(held, self._today())
+        if (key := self._key_of(day, make=True)) is not None:
+            nonce = os.urandom(_NONCE_BYTES)
+            self._blobs.put(f"{AREA}/{day}/{name}", nonce + AESGCM(key).encrypt(nonce, _pack(fingerprint), name.encode()))
 
     def expire(self) -> int:
-        """Destroy the keys, then the files, of days that are over; returns how many days went."""
-        expired = [path for path in self._root.glob("????-??-??") if path.name not in self._live_days()]
-        for folder in expired:
-            (folder / "key").unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
+        """Destroy the keys, then the fingerprints, of days that are over; returns how many days went."""
+        live = self._live_days()
+        expired = [day for day in self._blobs.folders(AREA) if day not in live]
+        for day in expired:
+            self._blobs.delete(f"{AREA}/{day}/{_KEY}")
+            for each in list(self._blobs.listed(f"{AREA}/{day}")):
+                self._blobs.delete(each.name)
         return len(expired)
+
+    def check(self) -> Iterator[tuple[str, str | None]]:
+        """Read everything that is kept: each blob, and what is wrong with it, in words, or None. What no key opens is wrong."""
+        for day in self._blobs.folders(AREA):
+            key = self._key_of(day)
+            for each in self._blobs.listed(f"{AREA}/{day}"):
+                name = each.name.rpartition("/")[2]
+                if key is None:
+                    yield each.name, "no key here opens it"
+                elif name != _KEY:
+                    yield each.name, None if self._opens(each.name, name, key) else "it is not intact"
+
+    def _opens(self, blob: str, name: str, key: bytes) -> bool:
+        try:
+            sealed = self._blobs.get(blob)
+            return sealed is None or bool(AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode()))
+        except (BlobDamaged, InvalidTag, ValueError):
+            return False
+
+    def _expire_hourly(self) -> None:
+        hour = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H")
+        with self._lock:
+            due, self._swept = self._swept != hour, hour
+        if due:
+            try:
+                self.expire()
+            except BaseException:
+                self._swept = None  # with the next call, then
+                raise
+
+    def _key_of(self, day: str, *, make: bool = False) -> bytes | None:
+        """The day's key; where there is none, None, or, with `make`, a new one that all machines agree on."""
+        blob = f"{AREA}/{day}/{_KEY}"
+        if (held := self._blobs.get(blob)) is None and make:
+            self._blobs.put_new(blob, self._key.wrap(AESGCM.generate_key(256), blob))
+            held = self._blobs.get(blob)
+        if held is None:
+            return None
+        if len(held) == _KEY_BYTES:  # of a release that did not wrap
+            return held
+        if (key := self._key.unwrap(held, blob)) is None and not self._warned:
+            self._warned = True
+            _log.warning("%s cannot be unwrapped: give every machine the same SOSIE_STORAGE_KEY_FILE; until then nothing is kept", blob)
+        return key
 
     def _name(self, sha256: str, makers: str) -> str:
         return f"{sha256}-{makers}-{self._sampling}"
 
+    def _today(self) -> str:
+        return self._clock().astimezone(UTC).date().isoformat()
+
     def _live_days(self) -> set[str]:
-        return {(_today() - timedelta(days=n)).isoformat() for n in range(self._days)}
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
+        today = self._clock().astimezone(UTC).date()
+        return {(today - timedelta(days=n)).isoformat() for n in range(self._days)}
 
 
 def _pack(fingerprint: Fingerprint) -> bytes:

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.errors import SosieError
 from monitor.base.files import storage_errors
@@ -48,7 +49,8 @@ from monitor.vision.networks import Models
 class Pipeline:
     """Everything a scan needs, and `scan` itself. The parts are made, and closed, by `monitor.scan.workshop`."""
 
-    home: Path
+    blobs: Blobs
+    scratch: Path
     store: Store
     sandbox: Sandbox
     models: Models
@@ -77,7 +79,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         try:
-            with storage_errors(self.home):  # a disk that fails where nobody looked for it is no fault of the video's
+            with storage_errors(self.scratch):  # a disk that fails where nobody looked for it is no fault of the video's
                 result = self._scan(posted, keep_stills, started)
         except SosieError as error:
             self.metrics.videos.labels(error.code).inc()
@@ -97,7 +99,7 @@ class Pipeline:
     def _scan(self, posted: Posted, keep_stills: bool, started: float) -> ScanResult:
         with ExitStack() as stack:
             with self.metrics.stage("fetch"):
-                fetched = stack.enter_context(fetch(posted.source, scratch=self.home / "scratch", limits=self.limits))
+                fetched = stack.enter_context(fetch(posted.source, scratch=self.scratch, limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
             fingerprint, reused = self._fingerprint(fetched)
             with self.metrics.stage("match"):
@@ -113,7 +115,7 @@ class Pipeline:
             with self.metrics.stage("review"):
                 versions = basis.versions(fingerprint)
                 scanned = Scanned(posted, fingerprint, findings, beside, manifests, basis.policy, versions)
-                findings = record(self.store, self.home, scanned, space_id=self.models.encoder.space.id)
+                findings = record(self.store, self.blobs, scanned, space_id=self.models.encoder.space.id)
         riskiest = max((f.assessment for f in findings), key=lambda a: a.risk, default=assess_nobody(basis.policy))
         return ScanResult(
             posted=posted,

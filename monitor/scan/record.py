@@ -1,4 +1,4 @@
-"""What a scan leaves in the database, in one transaction; its stills are on disk before it.
+"""What a scan leaves in the database, in one transaction; its stills are stored before it.
 
 A crash between the two leaves stills that the next try overwrites. Recording the same scan again makes nothing twice.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
-from monitor.base.files import write_atomically
 from monitor.decision import policies, shadows
 from monitor.decision.policy import Assessment, Policy, assess_nobody
 from monitor.decision.probe import lessons
@@ -46,13 +45,13 @@ class Scanned:
     versions: Versions
 
 
-def record(store: Store, home: Path, scanned: Scanned, *, space_id: str) -> tuple[Finding, ...]:
+def record(store: Store, blobs: Blobs, scanned: Scanned, *, space_id: str) -> tuple[Finding, ...]:
     """Record all of it, or nothing; return the findings with the cases they went to. `space_id` is that of the frame vectors.
 
     Raises what writing the stills and the database raises.
     """
     shown = {
-        finding.match.likeness: tuple(_kept_still(home, scanned.fingerprint.sha256, finding, still) for still in finding.stills)
+        finding.match.likeness: tuple(_kept_still(blobs, scanned.fingerprint.sha256, finding, still) for still in finding.stills)
         for finding in scanned.findings
         if finding.assessment.flagged
     }
@@ -141,9 +140,9 @@ def _record_finding(
     )
 
 
-def _kept_still(home: Path, sha256: str, finding: Finding, still: Still) -> cases.Moment:
+def _kept_still(blobs: Blobs, sha256: str, finding: Finding, still: Still) -> cases.Moment:
     file = f"evidence/{sha256}/{finding.match.likeness}/{round(still.moment.time_s * 1000):010d}.jpg"
-    write_atomically(home / file, still.jpeg)
+    blobs.put(file, still.jpeg)
     return cases.Moment(
         time_s=still.moment.time_s, score=still.moment.score, reference_id=still.moment.reference, still=file, box=still.moment.box
     )

@@ -2,13 +2,13 @@
 
 An assessment rests on its facts, and the facts on the video. What can still be made anew is made anew, and compared:
 
-- the match, while the video's vectors are held (`monitor.scan.kept_fingerprints`, two days) and the index of that version is on disk;
+- the match, while the video's vectors are held (`monitor.scan.kept_fingerprints`, two days) and the index of that version is kept;
 - what the probe says, while they are, from the probe of then, which is kept for good;
 - what the file says of itself, while it is held as judged by the same trust lists;
 - the weighing, always: facts are kept with their assessment, and policies by their version.
 
-What is not made anew is taken from the stored facts, and the answer says so. Older indexes are not kept, because they would hold
-the faces of people who had themselves removed since. Reads only; pure but for `Repeater`.
+What is not made anew is taken from the stored facts, and the answer says so. Older indexes are not kept, and one that holds somebody who
+was removed since is erased at once: the answer says that too. Reads only; pure but for `Repeater`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from monitor.decision.policy import Assessment, Policy, assess, assess_nobody
 from monitor.decision.probe.shelf import NO_PROBE
 from monitor.decision.probe.teaching import Probe
 from monitor.registry import likenesses
+from monitor.registry.gallery import Gone
 from monitor.review.assessments import NO_LIKENESS
 from monitor.review.assessments import Concluded as Kept
 from monitor.scan.fingerprint import Fingerprint
@@ -62,23 +63,27 @@ class Found:
     match: Match | None
 
 
+NOT_KEPT = "the vectors of the video, or the index of that version, are not kept any more"
+ERASED = f"the index of then {Gone.ERASED.value}: somebody who was in it has been removed since"
+
+
 def repeat(
     kept: Kept,
     policy: Policy | None,
-    found: Found | None,
+    found: Found | str,
     fingerprint: Fingerprint | None,
     probe: Probe | None = None,
     *,
     name: str,
 ) -> Repetition:
-    """Make `kept` again from what there is; None: not available any more. `name` is the likeness's, for the sentences."""
+    """Make `kept` again from what there is; None, or words for `found`: not available. `name` is the likeness's, for the sentences."""
     likeness = kept.likeness_id or None
     anew, why_not, differences = [], [], []
     facts = None if kept.facts is None else Facts.from_json(kept.facts, name=name)
     if likeness is not None and facts is None:
         return Repetition(kept.post_id, likeness, (), ("its facts were not kept: it is of release 0.1",), ())
-    if found is None:
-        why_not.append("match: the vectors of the video, or the index of that version, are not kept any more")
+    if isinstance(found, str):
+        why_not.append(f"match: {found}")
     else:
         anew.append("match")
         if (found.match is None) != (facts is None):
@@ -150,15 +155,15 @@ class Repeater:
         except SosieError:  # missing or changed: as good as not kept
             return None
 
-    def _found(self, kept: Kept, policy: Policy | None, fingerprint: Fingerprint | None) -> Found | None:
-        if fingerprint is None or policy is None:
-            return None
+    def _found(self, kept: Kept, policy: Policy | None, fingerprint: Fingerprint | None) -> Found | str:
         try:
             indexes = self._pipeline.gallery.at(kept.index_version)
         except SosieError:  # damaged, or of another model: as good as not kept
-            return None
-        if indexes is None:
-            return None
+            return NOT_KEPT
+        if indexes is Gone.ERASED:
+            return ERASED
+        if fingerprint is None or policy is None or isinstance(indexes, Gone):
+            return NOT_KEPT
         matches = match(fingerprint, voices(indexes, self._pipeline.models, policy), policy.matching)
         if kept.likeness_id == NO_LIKENESS:
             return Found(matches[0] if matches else None)

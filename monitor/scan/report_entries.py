@@ -25,11 +25,11 @@ def report_entry(workshop: Workshop, posted: Posted, outcome: ScanResult | Sosie
 
 def _moment(workshop: Workshop, finding: Finding, still: Still) -> dict[str, Any]:
     with workshop.store.session(read_only=True) as session:
-        file = workshop.settings.home / references.get_reference(session, still.moment.reference).file
+        file = references.get_reference(session, still.moment.reference).file
     return {
         "time_s": still.moment.time_s,
         "score": still.moment.score,
         "box": still.moment.box,
         "still_jpeg": still.jpeg,
-        "reference_jpeg": file.read_bytes() if file.exists() else None,
+        "reference_jpeg": workshop.blobs.get(file),
     }

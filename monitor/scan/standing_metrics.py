@@ -1,19 +1,20 @@
-"""What stands in the database and on disk as gauges, read whenever they are scraped: the queue, and the index in use."""
+"""What stands in the database and among the blobs as gauges, read whenever they are scraped: the queue, and the index in use."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 from sqlalchemy.orm import Session
 
-from indexes import snapshot
+from indexes.snapshot import Snapshots
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.errors import SosieError
 from monitor.base.metrics import Metrics
+from monitor.registry import erasure
 from monitor.review import outbox, queue
 
 
@@ -56,23 +57,23 @@ def _oldest_s(session: Session, now: datetime) -> float:
     return 0.0 if opened is None else max(0.0, (now - opened).total_seconds())
 
 
-def watch_index(metrics: Metrics, home: Path) -> None:
-    """Let the index's gauges answer for the snapshots under `home`, for a process that searches none itself."""
-    for root in sorted((home / "index").glob("*/")):
-        metrics.index_references.labels(root.name).set_function(lambda root=root: _references(root))  # type: ignore[misc]
-        metrics.index_loaded.labels(root.name).set_function(lambda root=root: _published(root))  # type: ignore[misc]
+def watch_index(metrics: Metrics, blobs: Blobs) -> None:
+    """Let the index's gauges answer for the snapshots that are stored, for a process that searches none itself."""
+    for space_id in erasure.spaces(blobs):
+        snapshots = erasure.snapshots_of(blobs, space_id)
+        metrics.index_references.labels(space_id).set_function(partial(_references, snapshots))
+        metrics.index_loaded.labels(space_id).set_function(partial(_published, snapshots))
 
 
-def _references(root: Path) -> float:
+def _references(snapshots: Snapshots) -> float:
     try:
-        manifest = root / (snapshot.current(root) or "") / "manifest.json"
-        return float(json.loads(manifest.read_bytes())["facts"]["count"])
-    except (OSError, ValueError, KeyError):
+        return float(snapshots.facts(snapshots.current() or "none")["count"])
+    except (SosieError, OSError, ValueError, KeyError):
         return math.nan
 
 
-def _published(root: Path) -> float:
+def _published(snapshots: Snapshots) -> float:
     try:
-        return (root / "CURRENT").stat().st_mtime
-    except OSError:
+        return snapshots.moved_s() or math.nan
+    except (SosieError, OSError):
         return math.nan

@@ -8,14 +8,17 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from monitor.base.blobs import Blobs
 from monitor.base.database import Store
 from monitor.base.errors import ConfigError
 from monitor.base.files import storage_errors
 from monitor.base.metrics import Metrics
 from monitor.base.settings import Settings
+from monitor.base.storage import open_blobs, storage_key
 from monitor.decision.policies import Policies
 from monitor.decision.policy import Policy, load_policy
 from monitor.decision.probe.shelf import Probes
@@ -72,6 +75,20 @@ class Workshop:
         return store
 
     @cached_property
+    def blobs(self) -> Blobs:
+        """Where pictures, stills, snapshots and fingerprints lie."""
+        return open_blobs(self.settings)
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of this machine's short-lived files."""
+        return self.settings.home / "scratch"
+
+    @cached_property
+    def kept_fingerprints(self) -> FingerprintStore:
+        return FingerprintStore(self.blobs, storage_key(self.settings), self.settings.fingerprint_days, self.sampling)
+
+    @cached_property
     def sandbox(self) -> Sandbox:
         settings = self.settings
         made = self._closing.enter_context(Sandbox(settings.decode_workers, settings.decode_memory_bytes, settings.decode_timeout_s))
@@ -88,12 +105,12 @@ class Workshop:
 
     @cached_property
     def gallery(self) -> Gallery:
-        grounds = backgrounds(self.settings.cohort, self.models, self.sandbox, self.settings.home)
-        return Gallery(self.settings.home, self.store, self.models.face_spaces, grounds, self.metrics)
+        grounds = backgrounds(self.settings.cohort, self.models, self.sandbox, self.blobs)
+        return Gallery(self.blobs, self.store, self.models.face_spaces, grounds, self.metrics)
 
     @cached_property
     def enrolment(self) -> Enrolment:
-        return Enrolment(self.settings.home, self.store, self.sandbox, self.models)
+        return Enrolment(self.blobs, self.scratch, self.store, self.sandbox, self.models)
 
     @cached_property
     def policy(self) -> Policy:
@@ -143,16 +160,16 @@ class Workshop:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        settings = self.settings
         policies, shelf = self.policies, self.trust_shelf  # cheap, and their mistakes should show before a model is loaded
         shelf.current()
         policies.current()  # one that this release cannot read should show now, not with the first video
         self.probes.active()  # likewise
         sampling = self.sampling
-        kept = FingerprintStore(settings.home, settings.fingerprint_days, sampling)
+        kept = self.kept_fingerprints
         kept.expire()
         return Pipeline(
-            home=settings.home,
+            blobs=self.blobs,
+            scratch=self.scratch,
             store=self.store,
             sandbox=self.sandbox,
             models=self.models,

@@ -46,7 +46,7 @@ def opened(pack: Path) -> dict[str, bytes]:
 def packer(workshop: Workshop, scanned: Scanned, now: datetime | None = None) -> Packer:
     signer = Signer.load(scanned.key, scanned.chain, now=datetime.now(UTC))
     clock = {} if now is None else {"clock": lambda: now}
-    return Packer(workshop.settings.home, workshop.store, workshop.sandbox, workshop.limits, signer, **clock)
+    return Packer(workshop.blobs, workshop.scratch, workshop.store, workshop.sandbox, workshop.limits, signer, **clock)
 
 
 def trail(home: Path) -> list[tuple[str, str, dict[str, Any]]]:

@@ -37,7 +37,7 @@ def packs(scanned: Scanned, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     with Workshop(settings.load({}, home=home, threads=1)) as workshop:
         for name, keys in (("ours", scanned.key.parent), ("theirs", folder / "keys")):
             signer = Signer.load(keys / "key.pem", keys / "chain.pem", now=NOW)
-            packer = Packer(home, workshop.store, workshop.sandbox, workshop.limits, signer)
+            packer = Packer(workshop.blobs, workshop.scratch, workshop.store, workshop.sandbox, workshop.limits, signer)
             made[name] = folder / f"{name}.zip"
             packer.pack(scanned.case, made[name], audience=Audience.REVIEWER, actor="test")
     return made

@@ -18,8 +18,7 @@ PRIOR = Prior(0.0, 0.1)
 
 def index(space: Space = CLIP) -> LikenessIndex:
     made = LikenessIndex(space, Background(np.empty((0, space.dim), np.float32), PRIOR))
-    made.add(["ref-ada", "ref-ben"], ["ada", "ben"], np.stack([ADA, BEN]))
-    return made
+    return made.with_references(["ref-ada", "ref-ben"], ["ada", "ben"], np.stack([ADA, BEN]))
 
 
 def test_a_likeness_that_holds_over_frames_is_found_with_its_times() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
+from monitor.base.blob_folder import FolderBlobs
 from monitor.base.metrics import Metrics
 from monitor.scan.standing_metrics import watch_index
 from monitor.scan.workshop import Workshop
@@ -14,7 +15,7 @@ def test_a_process_that_searches_nothing_tells_size_and_age_of_the_index(worksho
     home = workshop.settings.home
     space = workshop.models.crop_space.id
     metrics = Metrics()
-    watch_index(metrics, home)
+    watch_index(metrics, workshop.blobs)
     told = generate_latest(metrics.registry).decode()
     assert f'sosie_index_references{{space="{space}"}} 6.0' in told
     published = (home / "index" / space / "CURRENT").stat().st_mtime
@@ -22,7 +23,9 @@ def test_a_process_that_searches_nothing_tells_size_and_age_of_the_index(worksho
 
 
 def test_an_index_that_cannot_be_read_does_not_end_the_scrape(tmp_path: Path) -> None:
-    (tmp_path / "index" / "0123456789abcdef").mkdir(parents=True)
+    damaged = tmp_path / "index" / "0123456789abcdef" / "CURRENT"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no version")
     metrics = Metrics()
-    watch_index(metrics, tmp_path)
+    watch_index(metrics, FolderBlobs(tmp_path))
     assert 'sosie_index_references{space="0123456789abcdef"} NaN' in generate_latest(metrics.registry).decode()
