@@ -30,7 +30,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-from monitor.base.errors import DeadLettersExceeded, PostFault, SosieError, SourceFault
+from monitor.base.errors import DeadLettersExceeded, SosieError
 from streams.attempts import Attempts
 from streams.broker import Broker
 from streams.dead_letter_limit import DeadLetterLimit
@@ -40,7 +40,7 @@ from streams.gate import Gate
 from streams.ledger import Entry, Ledger
 from streams.metrics import StreamMetrics
 from streams.order import Order
-from streams.retry import RetryRule, Verdict, code_of, text_of
+from streams.retry import RetryRule, Verdict, code_of, text_of, unforeseen
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Delivery:
                     self._gate.got_through(number)
                 return None
         except Exception as error:  # noqa: BLE001 - judged by the rule, and never lost
-            if not isinstance(error, PostFault | SourceFault) and job.failed_at is None:
+            if unforeseen(error) and job.failed_at is None:
                 job.failed_at = self._gate.begun
             return error
         finally:
@@ -221,6 +221,7 @@ class Delivery:
                 await self._broker.put_aside(failure)
             except SosieError as error:
                 pauses += 1
+                self.waited_at = time.monotonic()
                 self._waiting[job] = error
                 _log.warning("the dead letter of %s waits: %s", failure.event, error)
                 await asyncio.sleep(self._rule.pause_s(pauses, self._rng))

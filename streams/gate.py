@@ -119,9 +119,9 @@ class Gate:
         self._stirred()
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
-        """These are behind us, so what was refused there will not come again."""
-        for key, left in list(self._suspects.items()):
-            if left.alone >= DEATHS and key[1] < offsets.get(key[0], 0):
+        """What is below will not come again: events that were refused, and those whose end could not be recorded."""
+        for key in list(self._suspects):
+            if key[1] < offsets.get(key[0], 0):
                 del self._suspects[key]
                 self._attempts.end(*key)
 

@@ -69,6 +69,11 @@ def of_sosie(error: Exception) -> bool:
     return isinstance(error, SosieFault) and not isinstance(error, UnforeseenFault)
 
 
+def unforeseen(error: Exception) -> bool:
+    """Whether nobody knows yet if every event meets this error, or one alone."""
+    return not isinstance(error, PostFault | SourceFault) and not of_sosie(error)
+
+
 def code_of(error: Exception) -> str:
     """The error's stable code, for metrics and dead letters."""
     return error.code if isinstance(error, SosieError) else INTERNAL

@@ -215,7 +215,8 @@ class Worker:
         with contextlib.suppress(TimeoutError):  # then those events come twice
             await asyncio.wait_for(self._delivery.commit(), _REVOKE_COMMIT_S)
         self._delivery.revoked(places)
-        await self._delivery.remember()
+        with contextlib.suppress(TimeoutError):  # then those at work are tried alone by whoever holds them next
+            await asyncio.wait_for(self._delivery.remember(), _REVOKE_COMMIT_S)
 
     async def _until_over(self, app: faust.App, delivery: Delivery, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Until a signal, or until something ended that should not: the app, delivery, a task."""
