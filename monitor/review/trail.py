@@ -55,9 +55,9 @@ def comeback(detail: dict[str, Any]) -> str:
     """Why a case came back without anybody's word, after a colon; nothing for one that a reviewer reopened."""
     match detail.get("cause"):
         case "post":
-            return f": another post joined it, and {clauses(detail.get('differs', ()))}"
+            return f": a later post is unlike those decided on: {clauses(detail.get('differs', ()))}"
         case "reassessed":
-            return f": one of its posts was assessed anew, and {clauses(detail.get('differs', ()))}"
+            return f": one of its posts was assessed anew: {clauses(detail.get('differs', ()))}"
     return ""
 
 

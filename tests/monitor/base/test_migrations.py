@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from monitor.base.database import Store
 from monitor.registry import consents
 from monitor.registry.scope import Use
 from monitor.review import cases, queue, verdicts, videos
+from monitor.review.assessments import Judged, latest_assessments, record_scan, superseded
 from monitor.review.outbox import CaseEvent
-from tests.monitor.review.helpers import add_post, add_video, put_on_case
+from tests.monitor.review.helpers import VERSIONS, add_assessment, add_post, add_video, meet_case, put_on_case
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 VIDEO, OTHER = "ab" * 32, "cd" * 32
@@ -203,3 +204,69 @@ def test_videos_and_assessments_of_before_marks_were_looked_for_have_none_and_ta
     with store.session(read_only=True) as session:
         assert [videos.get_video(session, sha256).marks for sha256 in (VIDEO, OTHER)] == [[mark], None]
     store.close()
+
+
+@pytest.fixture
+def of_0008(engine: Engine, empty_database_url: str) -> Iterator[Store]:
+    """The schema of the release before assessments were append-only, with that release's rows, brought to today's."""
+    with engine.begin() as connection:
+        _upgrade(connection, "0008")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, row in RELEASES["0001"]:
+            known = {key: value for key, value in row.items() if (name, key) not in GONE}
+            connection.execute(tables.tables[name].insert().values(**_bindable(connection, known)))
+    before = held(engine)
+    store = Store(empty_database_url, busy_timeout_s=60)
+    store.migrate()
+    after = held(engine)
+    for table, rows in before.items():
+        assert [{name: row[name] for name in old} for row, old in zip(after[table], rows, strict=True)] == rows, table
+    assert after["superseded_assessments"] == []
+    assert [row["uses"] for row in after["verdicts"]] == [None]
+    assert [row["reopened_at"] for row in after["cases"]] == [None, None]
+    assert [row["event"] for row in after["case_posts"]] == [None, None]
+    yield store
+    store.close()
+
+
+def test_assessments_and_verdicts_of_before_are_superseded_and_held_against_later_posts(of_0008: Store) -> None:
+    with of_0008.session() as session:
+        ceased = record_scan(
+            session, [Judged(None, 0.02, flagged=False)], post_id="p1", video_sha256=VIDEO, versions=VERSIONS, now=NOW + timedelta(days=1)
+        )
+        assert [(each.earlier.id, each.flag_lost) for each in ceased] == [("as1", True)]
+        add_post(session, "p3", OTHER, now=NOW + timedelta(days=1), account="@b")
+        add_assessment(session, "p3", OTHER, now=NOW + timedelta(days=1))
+        joined = meet_case(session, "p3", OTHER)
+        assert (joined.case.id, joined.covered_by and joined.covered_by.verdict) == ("decided", "deepfake")
+    with of_0008.session(read_only=True) as session:
+        assert [old.reasons for old in superseded(session, video_sha256=VIDEO, likeness_id="l1")] == [[{"code": "x"}]]
+
+
+def test_a_worker_of_the_release_before_goes_on_beside_this_schema(of_0008: Store, engine: Engine) -> None:
+    """Its statements, as release 0008 wrote them: put in unless it is there, read the one, change it; join a case; decide."""
+    with of_0008.session() as session:
+        record_scan(session, [Judged("l1", 0.7, flagged=True)], post_id="p1", video_sha256=VIDEO, versions=VERSIONS, now=NOW)
+    columns = (
+        "id, post_id, video_sha256, likeness_id, risk, flagged, reasons, matches, policy_version, index_version, model_version, "
+        "trust_version, created_at"
+    )
+    with engine.begin() as connection:
+        for likeness in ("l1", ""):  # found again; and nobody, as after a removal
+            values = f"'new{likeness}', 'p1', '{VIDEO}', '{likeness}', 0.4, false, '[]', '[]', '2', '2', '2', '2', '2026-03-02 12:00:00'"
+            connection.exec_driver_sql(f"INSERT INTO assessments ({columns}) VALUES ({values}) ON CONFLICT DO NOTHING")
+            found = connection.exec_driver_sql(f"SELECT id FROM assessments WHERE post_id = 'p1' AND likeness_id = '{likeness}'").all()
+            assert len(found) == 1, "it reads exactly one"
+            connection.exec_driver_sql(f"UPDATE assessments SET risk = 0.4 WHERE id = '{found[0][0]}'")
+        connection.exec_driver_sql("INSERT INTO case_posts (case_id, post_id) VALUES ('decided', 'p1') ON CONFLICT DO NOTHING")
+        connection.exec_driver_sql("UPDATE cases SET state = 'open', verdict = NULL WHERE id = 'decided'")
+        numbered = "case_id, reviewer, verdict, reason, lease_token, decided_at"
+        values = "'decided', 'ada', 'parody', 'r', 4, '2026-03-02 12:00:00'"
+        connection.exec_driver_sql(f"INSERT INTO verdicts ({numbered}) VALUES ({values})")
+        connection.exec_driver_sql("UPDATE cases SET state = 'decided', verdict = 'parody' WHERE id = 'decided'")
+    with of_0008.session() as session:
+        [stands] = [each for each in latest_assessments(session, posts=["p1"], limit=9) if each.likeness_id == "l1"]
+        assert stands.risk == 0.4
+        add_post(session, "p4", OTHER, now=NOW + timedelta(days=2), account="@other")
+        assert meet_case(session, "p4", OTHER, now=NOW + timedelta(days=2)).reopened, "read by this release's table"

@@ -134,6 +134,23 @@ class Desk:
             assessments.replace_assessment(session, judged, **of, versions=VERSIONS, now=self.clock())
             return joining.open_or_join(session, found, place=place, reopens=AFTER_VERDICT, now=self.clock()).case
 
+    def another(self, case_id: str, post_id: str, *, account: str = "@someone", risk: float = 0.9) -> None:
+        """Another post of the case's video, of the same platform."""
+        with self.store.session(read_only=True) as session:
+            case = cases.get_case(session, case_id)
+        posted = Posted(f"https://videos.example/{post_id}", post_id, "Vidspace", account, caption="The same again", views=12)
+        self.post(posted, Found(post_id, case.likeness_id, case.video_sha256, risk, REASONS, case.moments, case.versions))
+
+    def rescan(self, case_id: str, post_id: str, *, risk: float | None) -> None:
+        """A later scan of a post of the case: not flagged; `risk` None: nobody is found."""
+        with self.store.session() as session:
+            case = cases.get_case(session, case_id)
+            flagged = risk is not None and risk >= 0.5
+            judged = Judged(None if risk is None else case.likeness_id, risk or 0.02, flagged=flagged)
+            of = {"post_id": post_id, "video_sha256": case.video_sha256}
+            ceased = assessments.record_scan(session, [judged], **of, versions=VERSIONS, now=self.clock())
+            joining.note_flags_lost(session, ceased, now=self.clock())
+
     def token(self, case_id: str) -> int:
         with self.store.session(read_only=True) as session:
             return cases.get_case(session, case_id).lease_token

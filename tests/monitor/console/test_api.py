@@ -118,8 +118,76 @@ def test_the_description_covers_every_verb_and_the_docs_page_lists_them_without_
         "/api/cases/{case_id}/renew",
         "/api/cases/{case_id}/release",
         "/api/cases/{case_id}/verdict",
+        "/api/cases/{case_id}/reopen",
     }
     page = ana.get("/docs").text
     for path in description["paths"]:
         assert path in page
     assert page.count("<script") == page.count('<script src="/static/console.js"') == 1
+
+
+def decided(ana: Script, case_id: str, verdict: str, **more: object) -> Any:
+    token = ana.post(f"/cases/{case_id}/claim").json()["token"]
+    return ana.post(f"/cases/{case_id}/verdict", {"token": token, "verdict": verdict, "reason": "As the holder wrote.", **more})
+
+
+def test_a_decided_case_is_reopened_with_a_reason_once(desk: Desk, ana: Script) -> None:
+    case_id = desk.case(desk.likeness(), due_in_s=3600)
+    problem(ana.post(f"/cases/{case_id}/reopen", {"reason": "again"}), 422, "request_refused")
+    decided(ana, case_id, "parody")
+    problem(ana.post(f"/cases/{case_id}/reopen", {"reason": ""}), 422, "bad_request")
+    problem(ana.post(f"/cases/{case_id}/reopen", {"reason": "  "}), 422, "request_refused")
+    problem(ana.post("/cases/unknown/reopen", {"reason": "again"}), 404, "not_found")
+    problem(ana.client.post(f"/api/cases/{case_id}/reopen", json={"reason": "again"}), 403, "forbidden")
+    desk.clock.advance(7200)
+    reopened = ana.post(f"/cases/{case_id}/reopen", {"reason": "The account appeals."})
+    assert reopened.status_code == 200, reopened.text
+    case = reopened.json()
+    assert (case["state"], case["verdict"], case["reopened_at"], case["due_at"]) == (
+        "open", None, "2026-11-22T11:00:00Z", "2026-11-22T12:00:00Z",
+    )  # fmt: skip
+    detail = ana.get(f"/cases/{case_id}").json()
+    assert detail["audit"][-1]["detail"] == {"verdict": "parody", "cause": "reviewer", "reason": "The account appeals."}
+    assert [(each["verdict"], each["posts"]) for each in detail["verdicts"]] == [("parody", ["post-1"])]
+    problem(ana.post(f"/cases/{case_id}/reopen", {"reason": "again"}), 422, "request_refused")
+
+
+def test_what_a_verdict_covers_and_what_brings_a_case_back_are_told(desk: Desk, ana: Script) -> None:
+    likeness = desk.likeness()
+    case_id = desk.case(likeness)
+    decided(ana, case_id, "deepfake")
+    desk.another(case_id, "again-1", account="@pirate", risk=0.95)
+    case = ana.get(f"/cases/{case_id}").json()
+    assert [(post["id"], post["covered_by"] and post["covered_by"]["verdict"]) for post in case["posts"]] == [
+        ("post-1", None),
+        ("again-1", "deepfake"),
+    ]
+    other = desk.case(likeness)
+    decided(ana, other, "licensed")
+    desk.another(other, "again-2", account="@pirate", risk=0.95)
+    case = ana.get(f"/cases/{other}").json()
+    assert (case["state"], [post["covered_by"] for post in case["posts"]]) == ("open", [None, None])
+    back = next(event for event in case["audit"] if event["action"] == "case.reopened")
+    assert back["detail"] == {"verdict": "licensed", "cause": "post", "post": "again-2", "differs": ["account", "risk"]}
+
+
+def test_a_verdict_about_the_use_is_given_on_what_was_read(desk: Desk, ana: Script) -> None:
+    case_id = desk.case(desk.likeness())
+    seen = ana.get(f"/cases/{case_id}").json()["events"]
+    desk.another(case_id, "post-2", account="@pirate")
+    refused = problem(decided(ana, case_id, "licensed", seen=seen), 422, "request_refused")
+    assert "another post joined it while you looked: another account posted it" in refused["detail"]
+    again = ana.get(f"/cases/{case_id}").json()
+    assert again["state"] == "open"
+    assert decided(ana, case_id, "licensed", seen=again["events"]).json()["posts"] == ["post-1", "post-2"]
+
+
+def test_a_scan_that_finds_nobody_any_more_is_told_and_closes_nothing(desk: Desk, ana: Script) -> None:
+    case_id = desk.case(desk.likeness())
+    desk.rescan(case_id, "post-1", risk=None)
+    case = ana.get(f"/cases/{case_id}").json()
+    [post] = case["posts"]
+    assert (case["state"], post["risk"], post["flagged"], post["flag_lost_at"]) == ("open", None, False, "2026-11-22T09:00:00Z")
+    desk.rescan(case_id, "post-1", risk=0.9)
+    [post] = ana.get(f"/cases/{case_id}").json()["posts"]
+    assert (post["risk"], post["flagged"], post["flag_lost_at"]) == (0.9, True, None)

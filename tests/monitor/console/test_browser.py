@@ -17,7 +17,7 @@ from monitor.base.settings import Settings
 from monitor.console.app import create_app
 from monitor.provenance.history import Ingredient, Manifest
 from monitor.provenance.types import AI, Provenance, State
-from monitor.review import accounts
+from monitor.review import accounts, queue, verdicts
 from monitor.review.accounts import Role
 from monitor.review.cases import Moment
 from tests.monitor.console.desk import PASSWORD, Desk, picture
@@ -187,3 +187,49 @@ def test_it_works_without_javascript(desk: Desk, cases: tuple[str, str], browser
     page.wait_for_selector("text=Your verdict is recorded.")
     context.close()
     assert desk.state(cases[0]) == "decided"
+
+
+def test_a_decided_case_is_reopened_by_keyboard_and_says_why_it_came_back(desk: Desk, cases: tuple[str, str], page: Any) -> None:
+    decide(desk, cases[0], "licensed")
+    sign_in(page)
+    page.goto(f"/cases/{cases[0]}")
+    page.locator("a:text-is('Reopen')").press("Enter")
+    page.get_by_label("Why should it be looked at again?").press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Reopen the case"
+    page.get_by_label("Why should it be looked at again?").fill("The account appeals")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=The case is in the queue again.")
+    note = page.get_by_role("note", name="Why this case is here again").inner_text()
+    assert "Reopened by ana; the verdict was Licensed." in note
+    assert "The account appeals" in note
+    assert desk.state(cases[0]) == "open"
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_a_covered_post_a_lost_flag_and_a_comeback_fit_the_window(
+    desk: Desk, cases: tuple[str, str], page: Any, size: tuple[int, int]
+) -> None:
+    decide(desk, cases[0], "deepfake")
+    desk.another(cases[0], "post-7", account="@pirate")
+    decide(desk, cases[1], "licensed")
+    desk.another(cases[1], "post-8", account="@pirate", risk=0.99)
+    desk.rescan(cases[1], "post-8", risk=0.2)
+    desk.rescan(cases[1], "post-2", risk=None)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    sign_in(page)
+    for case, marks in ((cases[0], ["Covered"]), (cases[1], ["Not found", "Not flagged", "Brought the case back"])):
+        page.goto(f"/cases/{case}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert all(page.locator(f".mark:text-is('{mark}')").is_visible() for mark in marks)
+        assert page.evaluate(
+            "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].every((field) => field.labels.length)"
+        )
+        levels = page.evaluate("[...document.querySelectorAll('main h1, main h2, main h3')].map((heading) => Number(heading.tagName[1]))")
+        assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+
+
+def decide(desk: Desk, case_id: str, verdict: str) -> None:
+    with desk.store.session() as session:
+        lease = queue.claim(session, case_id, reviewer="ana", lease_s=60, now=desk.clock())
+        verdicts.decide(session, case_id, reviewer="ana", token=lease.token, verdict=verdict, reason="By contract", now=desk.clock())

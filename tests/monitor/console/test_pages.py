@@ -315,3 +315,83 @@ def test_a_queue_can_be_chosen_and_its_next_case_claimed(desk: Desk, ana: TestCl
     assert post(ana, "/queue/next", queue="estates").headers["location"] == f"/cases/{estates}"
     answer = ana.get("/api/cases?queue=estates").json()
     assert [(item["id"], item["queue"], item["priority"], item["due_at"]) for item in answer["items"]] == [(estates, "estates", 5, None)]
+
+
+def decide(client: TestClient, desk: Desk, case_id: str, verdict: str) -> None:
+    post(client, f"/cases/{case_id}/claim")
+    given = post(client, f"/cases/{case_id}/verdict", token=desk.token(case_id), verdict=verdict, reason="As the holder wrote.", seen=1)
+    assert given.status_code == 303, given.text
+
+
+def test_a_decided_case_is_reopened_with_a_reason_and_says_so(desk: Desk, ana: TestClient) -> None:
+    case_id = desk.case(desk.likeness())
+    decide(ana, desk, case_id, "parody")
+    assert 'href="#reopening"' in ana.get(f"/cases/{case_id}").text
+    without = post(ana, f"/cases/{case_id}/reopen", reason="  ")
+    assert (without.status_code, "Say why the case should be looked at again." in without.text) == (422, True)
+    assert desk.state(case_id) == "decided"
+    assert (
+        post(ana, f"/cases/{case_id}/reopen", reason="The account <b>appeals</b>").headers["location"] == f"/cases/{case_id}?said=reopened"
+    )
+    page = ana.get(f"/cases/{case_id}?said=reopened").text
+    for said in (
+        "The case is in the queue again.",
+        "This case came back.",
+        "Reopened by ana; the verdict was Parody or satire.",
+        "<q>The account &lt;b&gt;appeals&lt;/b&gt;</q>",
+        "Earlier verdict",
+        "<q>As the holder wrote.</q>",
+    ):
+        assert said in page
+    assert 'id="reopening"' not in page
+    assert 'class="mark">Reopened<' in ana.get("/queue").text
+    late = post(ana, f"/cases/{case_id}/reopen", reason="again")
+    assert (late.status_code, "is open already" in late.text) == (422, True)
+
+
+def test_a_case_says_which_posts_a_verdict_covers_and_which_brought_it_back(desk: Desk, ana: TestClient) -> None:
+    likeness = desk.likeness()
+    covered, back = desk.case(likeness), desk.case(likeness)
+    decide(ana, desk, covered, "archive")
+    desk.another(covered, "post-7", account="@pirate")
+    page = ana.get(f"/cases/{covered}").text
+    assert page.count(">Covered<") == 1
+    assert "by the verdict of 22 Nov 2026, 09:00 UTC: Archive footage" in page
+    assert "the verdict covers it: Archive footage." in page, "in the history as well"
+    decide(ana, desk, back, "licensed")
+    desk.another(back, "post-8", account="@pirate", risk=0.99)
+    page = ana.get(f"/cases/{back}").text
+    why = "a later post is unlike those decided on: another account posted it, and its risk is of another class"
+    told = f"Reopened by scan: {why}; the verdict was Licensed."
+    assert page.count(told) == 2, "in the note, and in the history"
+    assert page.count("Brought the case back") == 1
+    assert ">Covered<" not in page
+
+
+def test_a_case_says_that_the_latest_scans_flag_nothing_and_stays_open(desk: Desk, ana: TestClient) -> None:
+    case_id = desk.case(desk.likeness())
+    desk.another(case_id, "post-2")
+    desk.rescan(case_id, "post-1", risk=None)
+    page = ana.get(f"/cases/{case_id}").text
+    assert "The latest scan does not find Ada Moreau" in page
+    assert "No post of this case is flagged any more." not in page, "the other one is"
+    desk.rescan(case_id, "post-2", risk=0.2)
+    page = ana.get(f"/cases/{case_id}").text
+    assert "No post of this case is flagged any more." in page
+    assert "Its risk is 20" in page
+    assert "Post post-1 is not flagged any more, as scan found: this person is not found in it." in page
+    assert desk.state(case_id) == "open"
+
+
+def test_a_verdict_about_the_use_waits_for_a_look_at_what_joined_and_what_was_typed_stays(desk: Desk, ana: TestClient) -> None:
+    case_id = desk.case(desk.likeness())
+    post(ana, f"/cases/{case_id}/claim")
+    seen = int(re.search(r'name="seen" value="(\d+)"', ana.get(f"/cases/{case_id}").text)[1])
+    desk.another(case_id, "post-2", account="@pirate")
+    answer = post(ana, f"/cases/{case_id}/verdict", token=desk.token(case_id), verdict="licensed", reason="By contract", seen=seen)
+    assert (answer.status_code, desk.state(case_id)) == (422, "open")
+    assert "another post joined it while you looked" in answer.text
+    assert typed(answer.text) == ("licensed", "By contract")
+    seen = int(re.search(r'name="seen" value="(\d+)"', answer.text)[1])
+    post(ana, f"/cases/{case_id}/verdict", token=desk.token(case_id), verdict="licensed", reason="By contract", seen=seen)
+    assert desk.state(case_id) == "decided"

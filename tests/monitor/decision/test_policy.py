@@ -309,3 +309,36 @@ def test_an_edit_without_a_new_version_word_still_shows(tmp_path: Path) -> None:
     assert policy.id != default_policy().id
     with pytest.raises(PolicyError, match="cannot be read"):
         load_policy(tmp_path / "none.yaml")
+
+
+ROW = "licensed: [account, platform, purpose, territory, consent, risk]"
+
+
+@pytest.mark.parametrize(
+    ("edit", "place", "reason"),
+    [
+        ((f"  {ROW}\n", ""), "after_verdict", "licensed has no row"),
+        ((ROW, "licensed: [account, mood]"), "after_verdict.licensed", "mood"),
+        ((ROW, "licensed: account"), "after_verdict.licensed", "after_verdict.licensed"),
+        ((ROW, f"{ROW}\n  fake: []"), "after_verdict", "fake"),
+    ],
+)
+def test_a_table_of_what_reopens_that_is_not_whole_or_not_in_its_words_is_refused_with_its_line(
+    edit: tuple[str, str], place: str, reason: str
+) -> None:
+    text = POLICY_FILE.read_text()
+    assert edit[0] in text
+    edited = text.replace(*edit)
+    with pytest.raises(PolicyError, match=r"A row is a verdict \(deepfake, .*\) and a list of differences \(account, ") as refused:
+        parse(edited, "mine.yaml")
+    line = int(str(refused.value).split(":")[1])
+    assert edited.splitlines()[line - 1].strip().startswith(("after_verdict:", "licensed:", "fake:"))
+    assert reason in str(refused.value)
+
+
+def test_a_policy_without_the_table_has_the_shipped_one_as_stored_policies_of_before_do() -> None:
+    text = POLICY_FILE.read_text()
+    start, end = text.index("after_verdict:"), text.index("signals:")
+    before = parse(text[:start] + text[end:], "old.yaml", of_before=True)
+    assert before.after_verdict == default_policy().after_verdict
+    assert all(bool(minded) is verdict.is_about_use for verdict, minded in before.after_verdict.items())

@@ -26,6 +26,8 @@ def test_a_policy_and_a_comment_more_say_the_same() -> None:
         ("sla_hours: 24", "sla_hours: 12", "routes.deceased.sla_hours: 24.0 → 12.0", True),
         ("queue: main", "queue: estates", "routes.deceased.queue: main → estates", True),
         ("weight: 2.5", "weight: 2.75", "signals.face_match.weight: +2.5 → +2.75", True),
+        ("parody: [account, platform, purpose, territory, consent, risk]", "parody: [risk]", None, True),
+        ("deepfake: []", "deepfake: [risk]", "after_verdict.deepfake: none → risk", True),
         ('version: "1"', 'version: "2"', "version: 1 → 2", False),
         ("appears in the video", "is seen in the video", None, False),
     ],

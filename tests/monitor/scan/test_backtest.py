@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from monitor.base.database import Store
+from monitor.review.assessments import Judged, record_scan
 from monitor.review.queue import claim
 from monitor.review.verdicts import Verdict, decide
 from monitor.scan.backtest import Gathered, gather
 from tests.monitor.decision.test_policy import LIVING
-from tests.monitor.review.helpers import NOW, add_assessment, scan
+from tests.monitor.review.helpers import NOW, VERSIONS, scan
 
 FACTS = replace(LIVING, z=6.0)
 
@@ -18,7 +19,8 @@ def assessed(store: Store, post: str, *, likeness: str | None = "l1", facts: boo
     """A post and what was concluded about it; the id of its case."""
     case, _ = scan(store, video=post, post=post)
     with store.session() as session:
-        add_assessment(session, post, post, likeness=likeness, risk=0.9, facts=FACTS.to_json() if facts else None)
+        judged = Judged(likeness, 0.9, flagged=True, facts=FACTS.to_json() if facts else None)
+        record_scan(session, [judged], post_id=post, video_sha256=post, versions=VERSIONS, now=NOW)
     return case.id
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from monitor.base import audit
 from monitor.base.database import Store
 from monitor.cast.credentials import CAPTURED, Studio, tamper
 from monitor.decision.facts import Facts
@@ -20,13 +21,13 @@ from monitor.provenance.check import check, manifest_store
 from monitor.provenance.trust import TrustList, TrustLists
 from monitor.provenance.types import Provenance
 from monitor.registry import likenesses
-from monitor.review import videos
-from monitor.review.assessments import Assessment, Versions
+from monitor.review import queue, verdicts, videos, words
+from monitor.review.assessments import Assessment, SupersededAssessment, Versions
 from monitor.review.cases import Case
 from monitor.review.videos import ManifestStore, Video
 from monitor.scan.rejudge import Reevaluated, reevaluate
 from tests.monitor.provenance.making import clip
-from tests.monitor.review.helpers import NOW, add_assessment, add_post, add_video
+from tests.monitor.review.helpers import NOW, add_assessment, add_post, add_video, meet_case
 
 CAMERAS = Studio("Cameras")
 NOBODY, LISTED = TrustLists(), TrustLists((TrustList("cameras", CAMERAS.anchor_pem.decode()),))
@@ -107,3 +108,27 @@ def test_manifests_that_cannot_be_read_are_counted_and_stop_nobody_else(store: S
     with store.session() as session:
         session.get_one(ManifestStore, "a").content = b"no manifests"
     assert replace(judged(store, sandbox, LISTED), flags_lost=0) == Reevaluated(judged=1, states_changed=1, unread=1)
+
+
+@pytest.mark.parametrize(("verdict", "comes_back"), [("licensed", True), ("deepfake", False)])
+def test_a_verdict_about_the_use_does_not_outlast_a_change_of_the_risks_class(
+    store: Store, sandbox: Sandbox, signed: Path, verdict: str, comes_back: bool
+) -> None:
+    stored(store, signed, NOBODY, sha256="a")
+    with store.session() as session:
+        row = session.scalars(select(Assessment)).one()
+        row.risk, row.facts = 0.55, (row.facts or {}) | {"state": "absent", "z": 5.0}  # as an earlier judgement left it
+        case = meet_case(session, row.post_id, "a", likeness=row.likeness_id, risk=0.55).case
+        lease = queue.claim(session, case.id, reviewer="ada", lease_s=60, now=NOW)
+        verdicts.decide(session, case.id, reviewer="ada", token=lease.token, verdict=verdict, reason="seen", now=NOW)
+    with store.session() as session:
+        session.get_one(Video, "a").provenance = session.get_one(Video, "a").provenance | {"trust_version": "of before"}
+    assert judged(store, sandbox, NOBODY).judged == 1
+    with store.session(read_only=True) as session:
+        row, case = session.scalars(select(Assessment)).one(), session.scalars(select(Case)).one()
+        trail = [(event.action, event.actor) for event in audit.events(session, subject_type="case", subject_id=case.id)]
+        [old] = session.scalars(select(SupersededAssessment)).all()
+    assert (row.flagged, words.risk_word(row.risk)) == (True, "high")
+    assert (old.risk, old.superseded_by) == (0.55, row.id), "what the verdict was given on is kept"
+    assert (case.state, case.verdict) == (("open", None) if comes_back else ("decided", "deepfake"))
+    assert (("case.reopened", "trust lists") in trail) is comes_back
