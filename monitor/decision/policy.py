@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from monitor.base.errors import PolicyError
 from monitor.decision.facts import Facts, SignalCode, signals
@@ -213,6 +214,10 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{name}:{line}", f"is not YAML: {error.problem}", "Mend this line") from error
+    except ReaderError as error:  # a control character, which no editor shows
+        line = text.count("\n", 0, error.position) + 1
+        next_step = "Save the file as plain text; `sosie policy show --shipped` prints the shipped policy as an example"
+        raise PolicyError(f"{name}:{line}", f"is not YAML: {error.reason}", next_step) from error
     if not isinstance(tree, Mapping):
         raise PolicyError(f"{name}:1", "is not a policy: no settings in it", "Start from the shipped policy: `sosie policy show --shipped`")
     values = dict(tree)
