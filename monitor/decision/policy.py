@@ -237,7 +237,9 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
         raise PolicyError(place, f"is not YAML: {error.problem or error.context}", "Mend this line") from error
     except (YAMLError, ValueError, TypeError, AttributeError, NotImplementedError, AssertionError, LookupError, RecursionError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__  # ruamel.yaml: in the words of Python
-        raise PolicyError(f"{name}:{_unread(text, error)}", f"is not YAML: {told}", "Mend this place") from error
+        plain = "Save the file as plain text; `sosie policy show --shipped` prints the shipped policy as an example"
+        next_step = plain if isinstance(error, ReaderError) else "Mend this place"  # a control character, which no editor shows
+        raise PolicyError(f"{name}:{_unread(text, error)}", f"is not YAML: {told}", next_step) from error
     if not isinstance(tree, Mapping):
         raise PolicyError(
             f"{name}:1:1", "is not a policy: no settings in it", "Start from the shipped policy: `sosie policy show --shipped`"

@@ -130,7 +130,7 @@ def test_pictures_are_sent_to_likeness_add(tmp_path: Path, format: str) -> None:
         require_video(path, "https://clips.example/clip.mp4")
     assert caught.value.thing == "https://clips.example/clip.mp4"
     assert f"{format} picture, not a video" in str(caught.value)
-    assert "`sosie likeness add`" in str(caught.value)
+    assert "`sosie likeness add NAME PICTURE`" in str(caught.value)
 
 
 @pytest.mark.parametrize(("head", "name", "kind"), HEADS, ids=[f"{number}-{head[1]}" for number, head in enumerate(HEADS)])
