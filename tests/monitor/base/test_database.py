@@ -378,7 +378,9 @@ def test_whoever_waits_for_another_to_migrate_waits_longer_than_for_a_lock(postg
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": schema._MIGRATION_LOCK})
         waiting = threading.Thread(target=lambda: done.append(store.migrate()))
         waiting.start()
-        query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND waitstart < now() - interval '0.2 s'")
+        query = text(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND waitstart < clock_timestamp() - interval '0.2 s'"
+        )
         while not connection.execute(query).scalar_one():
             connection.execute(text("SELECT pg_sleep(0.02)"))
             assert waiting.is_alive(), "it gave up after its ordinary patience"
