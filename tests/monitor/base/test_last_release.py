@@ -135,6 +135,7 @@ def running(release: Path, home: Path, url: str) -> Iterator[LastRelease]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SOSIE_")}
     environ |= {"PYTHONPATH": str(release), "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
     environ |= {"SOSIE_HOME": str(home), "SOSIE_DATABASE_URL": url, "SOSIE_THREADS": "1"}
+    home.mkdir()
     program = Path(__file__).with_name("last_release.py")
     process = subprocess.Popen(
         [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ, cwd=release
