@@ -100,7 +100,7 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
     """Every stored policy, what it does, and how shadows parted from what was in force."""
     table = Table("Id", "Does", "Proposed", "Activated", "Saw", "Flags gained", "Flags lost", "Note", box=None, pad_edge=False)
     with Workshop(settings.load()) as workshop:
-        acting, unreadable = _acting(workshop)
+        (acting, unreadable), file = _acting(workshop), workshop.settings.policy
         with workshop.store.session(read_only=True) as session:
             stored, compared = policies.list_policies(session), shadows.comparisons(session)
             for row in stored:
@@ -130,6 +130,8 @@ def list_(json: Annotated[bool, _JSON] = False) -> None:
         out.print(escape(unreadable))
     elif not any(row.standing == policies.Standing.ACTIVE for row in stored):
         out.print(f"No stored policy was activated: {escape(acting.id)}, read from a file, acts.")
+    elif file is not None:
+        out.print(f"SOSIE_POLICY names {escape(str(file))}, which does not act: {escape(acting.id)} was activated.")
 
 
 @app.command()

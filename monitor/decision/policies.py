@@ -2,7 +2,8 @@
 
 A policy is proposed by one person. It acts once it is activated: by a second person, where it changes more than words. Beside it
 any number of *shadow* policies assess every video without acting. What acts is read from the database before each scan, so an
-activation takes effect in the next scan of every process; without any, the file of SOSIE_POLICY or the shipped policy acts.
+activation takes effect in the next scan of every process; without any, the file of SOSIE_POLICY or the shipped policy acts. Once
+one was activated, no file acts any more.
 
 Texts are kept as they were written, comments included, and never altered. All acts are audited.
 """
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from monitor.base import audit
 from monitor.base.database import Base, Store, insert_if_absent, locked
 from monitor.base.errors import NotFound, PolicyError, PolicyUnreadable, RequestRefused
-from monitor.decision.policy import Policy, parse
+from monitor.decision.policy import Policy, default_policy, parse
 from monitor.decision.policy_diff import moves_a_threshold
 
 _log = logging.getLogger(__name__)
@@ -62,38 +63,66 @@ class InForce:
 
 
 def propose(session: Session, text: str, *, name: str, note: str | None, actor: str, now: datetime) -> StoredPolicy:
-    """Keep a policy. The same text again is the same policy, and stays as it is. Raises `PolicyError` naming the line in `name`."""
+    """Keep a policy, and who proposed it. The same text again is the same policy, and stays that of who proposed it first.
+
+    What was merely kept of a file (`keep`) nobody proposed yet. Raises `PolicyError` naming the line in `name`, and `RequestRefused`
+    where another text has the same id.
+    """
     policy = parse(text, name)
     values = {"text": text, "note": note, "standing": Standing.PROPOSED, "proposed_by": actor, "proposed_at": now}
-    if insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None):
+    new = insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None)
+    row = locked(session, select(StoredPolicy).filter_by(id=policy.id)).one()
+    if row.text != text:
+        raise RequestRefused(f"Policy {policy.id}", "is stored with another text", "Give yours a version word of its own")
+    if not new and not _was_proposed(row):
+        row.note, row.proposed_by, row.proposed_at = note, actor, now
+        if row.standing == Standing.RETIRED:
+            row.standing = Standing.PROPOSED
+        session.flush()
+        new = True
+    if new:
         _audit(session, policy.id, "policy.proposed", actor=actor, now=now, note=note)
-    return get(session, policy.id)
+    return row
 
 
 def activate(session: Session, policy_id: str, *, instead_of: Policy, actor: str, now: datetime) -> StoredPolicy:
     """Let a policy act, in place of the one that does (`instead_of`, for when none is stored). Again: nothing changes.
 
-    Whether the one that acts can be read does not matter; where it cannot, the change counts as one of more than words. Raises `NotFound`,
-    and `RequestRefused` where the one who proposed it activates such a change.
+    What it changes is counted from the policy that was activated last, from the shipped one before the first; a file of SOSIE_POLICY
+    was approved by nobody, so `instead_of` can only add changes to these. Where the one that acts cannot be read, the change counts as one
+    of more than words. Raises `NotFound`, and `RequestRefused` where nobody proposed such a change, or the one who did activates it.
     """
     rows = {row.id: row for row in locked(session, select(StoredPolicy).order_by(StoredPolicy.id))}  # all: two at once must not both act
     chosen = _found(rows, policy_id)
     acting = next((row for row in rows.values() if row.standing == Standing.ACTIVE), None)
     if acting is chosen:
         return chosen
-    after, before = _parsed(chosen.text, chosen.id), instead_of if acting is None else _readable(acting)
-    if (before is None or moves_a_threshold(before, after)) and actor == chosen.proposed_by:
-        raise RequestRefused(
-            f"Policy {chosen.id}",
-            f"changes what is flagged or where cases go, and {actor} proposed it",
-            "Have a second person read `sosie policy diff ID` and activate it: `sosie policy activate ID --as ACCOUNT`",
-        )
+    after = _parsed(chosen.text, chosen.id)
+    approved = (default_policy(), instead_of) if acting is None else (_readable(acting),)
+    if any(before is None or moves_a_threshold(before, after) for before in approved):
+        _require_second_person(chosen, actor)
     if acting is not None:
         acting.standing = Standing.RETIRED
     chosen.standing, chosen.activated_by, chosen.activated_at = Standing.ACTIVE, actor, now
     _audit(session, chosen.id, "policy.activated", actor=actor, now=now, instead_of=instead_of.id if acting is None else acting.id)
     session.flush()
     return chosen
+
+
+def _require_second_person(chosen: StoredPolicy, actor: str) -> None:
+    changes = "changes what is flagged or where cases go"
+    if not _was_proposed(chosen):
+        raise RequestRefused(
+            f"Policy {chosen.id}",
+            f"{changes}, and nobody proposed it: it was read from a file",
+            f"`sosie policy show {chosen.id} > FILE`, then `sosie policy propose FILE --as ACCOUNT`; another account activates it",
+        )
+    if actor == chosen.proposed_by:
+        raise RequestRefused(
+            f"Policy {chosen.id}",
+            f"{changes}, and {actor} proposed it",
+            "Have a second person read `sosie policy diff ID` and activate it: `sosie policy activate ID --as ACCOUNT`",
+        )
 
 
 def set_shadow(session: Session, policy_id: str, shadow: bool, *, actor: str, now: datetime) -> StoredPolicy:
@@ -159,11 +188,21 @@ class Policies:
             return None if row is None else _parsed(row.text, row.id)
 
 
+_FILE = {"proposed_by": "file", "note": "read from a file"}
+
+
 def keep(session: Session, policy: Policy, *, now: datetime) -> None:
-    """Keep a policy that an assessment names: a file may be edited, an assessment stays. What is kept is left as it is."""
+    """Keep a policy that an assessment names: a file may be edited, an assessment stays. What is kept is left as it is.
+
+    Keeping is no proposal: `activate` takes it for a change that nobody proposed.
+    """
     if session.get(StoredPolicy, policy.id) is None:
-        values = {"text": policy.text, "note": "read from a file", "standing": Standing.RETIRED, "proposed_by": "file", "proposed_at": now}
+        values = {"text": policy.text, "standing": Standing.RETIRED, "proposed_at": now, **_FILE}
         insert_if_absent(session, StoredPolicy, id=policy.id, **values, activated_by=None, activated_at=None)
+
+
+def _was_proposed(row: StoredPolicy) -> bool:
+    return {"proposed_by": row.proposed_by, "note": row.note} != _FILE
 
 
 @lru_cache(maxsize=64)

@@ -255,12 +255,12 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
         path = [part for part in first["loc"] if part != "[key]"]
         raise PolicyError(f"{name}:{_place(tree, path, first, text)}", _reason(path, first), _next_step(path)) from None
     if not of_before:
-        for path, reason, next_step in _senseless(policy):
-            raise PolicyError(f"{name}:{_place(tree, path, {}, text)}", f"{'.'.join(path)}: {reason}", next_step)
+        for setting, reason, next_step in _senseless(policy):
+            raise PolicyError(f"{name}:{_place(tree, setting, {}, text)}", f"{'.'.join(setting)}: {reason}", next_step)
     return policy
 
 
-def _senseless(policy: Policy) -> Iterator[tuple[list[str], str, str]]:
+def _senseless(policy: Policy) -> Iterator[tuple[Sequence[str], str, str]]:
     """What each setting alone allows, and all together make senseless: where, why, and the next step."""
     rule, at = policy.matching, policy.flag_at
     if not policy.version.isprintable():

@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from monitor.intake.boxes import walk
+
 __all__ = ["chains", "fingerprint", "name_of", "vouching"]
 
 MANIFESTS = 100
@@ -116,15 +118,5 @@ def _label(description: bytes) -> str:
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and payload. A length that lies ends what it stands in."""
-    position = 0
-    while position + 8 <= len(content):
-        size, header = int.from_bytes(content[position : position + 4], "big"), 8
-        if size == 1:
-            size, header = int.from_bytes(content[position + 8 : position + 16], "big"), 16
-        elif size == 0:
-            size = len(content) - position
-        if size < header:
-            return
-        yield content[position + 4 : position + 8], content[position + header : min(position + size, len(content))]
-        position += size
+    """Kind and payload."""
+    return ((box.kind, content[box.start : box.end]) for box in walk(io.BytesIO(content)))

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from monitor.base.errors import MessageRefused, PolicyError, RequestRefused
 from monitor.decision.facts import Facts
 from monitor.decision.policy import assess, assess_nobody
 from monitor.decision.policy import parse as parse_policy
+from monitor.intake.boxes import MAX_BOXES, payload, walk
 from monitor.intake.sniff import sniff_bytes
 from monitor.provenance import aigc, manifest, metadata, xmp
 from monitor.provenance.boxes import read_boxes
@@ -46,6 +48,18 @@ class Target:
     run: Callable[[bytes], None]
     seeds: Callable[[], Sequence[bytes]]
     media: bool = False
+
+
+def _walk(content: bytes) -> None:
+    """Whatever is taken for a container: bounded, and each box inside the one it stands in."""
+    file = io.BytesIO(content)
+    seen = list(walk(file, inside=lambda box: box.start))
+    assert len(seen) <= MAX_BOXES
+    assert all(8 <= box.start <= box.end <= len(content) and len(box.kind) == 4 and len(box.path) <= 12 for box in seen)
+    outer = [box for box in seen if not box.path]
+    assert all(before.end <= after.start - 8 for before, after in pairwise(outer))
+    assert outer == list(walk(file))
+    assert all(payload(file, box, 5) == content[box.start : box.end][:5] for box in seen[:50])
 
 
 def _boxes(content: bytes) -> None:
@@ -162,6 +176,7 @@ TARGETS: Mapping[str, Target] = {
     "signature": Target(_signature, seeds.stores),
     "sniff": Target(_sniff, seeds.files, media=True),
     "stored": Target(_stored, seeds.stored),
+    "walk": Target(_walk, seeds.boxes, media=True),
     "xmp": Target(_xmp, seeds.xmp),
 }
 

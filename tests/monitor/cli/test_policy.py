@@ -76,6 +76,28 @@ def test_a_second_person_activates_what_one_proposed_and_the_next_scan_goes_by_i
     assert sosie("policy", "show").out == stricter.read_text()
 
 
+def test_a_scan_with_a_file_of_ones_own_does_not_replace_the_second_person(
+    furnished: Path, clips: Path, people: None, stricter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOSIE_POLICY", str(stricter))
+    (found,) = sosie("scan", str(clips / "singer.mp4"), "--json").objects
+    policy = found["assessment"]["policy"]
+    ran = sosie("policy", "activate", policy, "--as", "ada")
+    assert ran.status == 1
+    assert "nobody proposed it: it was read from a file" in ran.err
+    assert proposed(stricter) == policy
+    ran = sosie("policy", "activate", policy, "--as", "ada")
+    assert ran.status == 1
+    assert "ada proposed it" in ran.err
+    assert sosie("policy", "activate", policy, "--as", "bo").status == 0
+    reworded = stricter.with_name("reworded.yaml")
+    reworded.write_text(TEXT)
+    monkeypatch.setenv("SOSIE_POLICY", str(reworded))
+    assert f"which does not act: {policy} was activated" in " ".join(sosie("policy", "list").out.split())
+    (again,) = sosie("scan", str(clips / "singer.mp4"), "--json").objects
+    assert again["assessment"]["policy"] == policy
+
+
 def test_a_shadow_sees_every_video_and_opens_no_case(furnished: Path, clips: Path, people: None, tmp_path: Path) -> None:
     looser = tmp_path / "looser.yaml"
     looser.write_text(TEXT.replace("flag_at: 0.5", "flag_at: 0.02").replace("frames: 5", "frames: 3"))

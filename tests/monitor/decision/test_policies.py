@@ -69,6 +69,93 @@ def test_proposing_again_under_another_name_does_not_change_the_proposer(store: 
         activate(store, stricter, "ada")
 
 
+def keep(store: Store, text: str) -> str:
+    policy = parse(text, "of SOSIE_POLICY")
+    with store.session() as session:
+        policies.keep(session, policy, now=NOW)
+    return policy.id
+
+
+def test_a_file_that_was_scanned_with_is_nobodys_proposal(store: Store) -> None:
+    stricter = keep(store, STRICTER)
+    for who in ("ada", "bo"):
+        with pytest.raises(RequestRefused, match="nobody proposed it: it was read from a file"):
+            activate(store, stricter, who)
+    assert propose(store, STRICTER, "ada") == stricter
+    with store.session(read_only=True) as session:
+        row = policies.get(session, stricter)
+        assert (row.proposed_by, row.note, row.standing) == ("ada", "why", Standing.PROPOSED)
+        assert [event.action for event in audit.events(session, subject_type="policy", subject_id=stricter)] == ["policy.proposed"]
+    propose(store, STRICTER, "bo")
+    keep(store, STRICTER)
+    with pytest.raises(RequestRefused, match="ada proposed it"):
+        activate(store, stricter, "ada")
+    assert activate(store, stricter, "bo") == Standing.ACTIVE
+
+
+def test_a_file_is_no_ground_to_count_changes_from(store: Store) -> None:
+    """Nothing was activated, and the file of SOSIE_POLICY says what is to be activated."""
+    stricter = propose(store, STRICTER, "ada")
+    with pytest.raises(RequestRefused, match="ada proposed it"), store.session() as session:
+        policies.activate(session, stricter, instead_of=parse(STRICTER, "of SOSIE_POLICY"), actor="ada", now=NOW)
+    shipped = propose(store, TEXT, "ada")
+    with pytest.raises(RequestRefused, match="ada proposed it"), store.session() as session:
+        policies.activate(session, shipped, instead_of=parse(STRICTER, "of SOSIE_POLICY"), actor="ada", now=NOW)
+    assert activate(store, stricter, "bo") == Standing.ACTIVE
+    reworded = propose(store, STRICTER.replace("appears in the video", "is seen in the video"), "ada")
+    assert activate(store, reworded, "ada") == Standing.ACTIVE, "from what was activated, whatever the file says"
+
+
+def test_no_file_acts_once_a_policy_was_activated(store: Store) -> None:
+    stricter = propose(store, STRICTER, "ada")
+    file = parse(REWORDED, "of SOSIE_POLICY")
+    assert Policies(store, file).current().active == file
+    activate(store, stricter, "bo")
+    assert Policies(store, file).current().active.id == stricter
+
+
+def test_two_who_propose_what_a_file_left_at_once_make_one_of_them_the_proposer(store: Store) -> None:
+    stricter = keep(store, STRICTER)
+    together([lambda who=who: propose(store, STRICTER, who) for who in ("ada", "bo", "cy")])
+    with store.session(read_only=True) as session:
+        proposer = policies.get(session, stricter).proposed_by
+        actions = [event.action for event in audit.events(session, subject_type="policy", subject_id=stricter)]
+    assert actions == ["policy.proposed"]
+    with pytest.raises(RequestRefused, match=f"{proposer} proposed it"):
+        activate(store, stricter, proposer)
+    (other, _) = {"ada", "bo", "cy"} - {proposer}
+    assert activate(store, stricter, other) == Standing.ACTIVE
+
+
+def test_a_person_who_scans_with_a_file_while_proposing_it_stays_the_proposer(store: Store) -> None:
+    together([lambda: propose(store, STRICTER, "ada"), lambda: keep(store, STRICTER)])
+    stricter = parse(STRICTER, "x").id
+    with pytest.raises(RequestRefused, match="ada proposed it"):
+        activate(store, stricter, "ada")
+    assert activate(store, stricter, "bo") == Standing.ACTIVE
+
+
+def test_another_text_under_the_id_of_a_stored_one_is_refused(store: Store) -> None:
+    stricter = propose(store, STRICTER)
+    with store.session() as session:
+        session.execute(update(StoredPolicy).values(text=REWORDED))
+    with pytest.raises(RequestRefused, match="is stored with another text"):
+        propose(store, STRICTER, "bo")
+    with store.session(read_only=True) as session:
+        assert policies.get(session, stricter).proposed_by == "ada"
+
+
+def test_while_the_one_that_acts_cannot_be_read_another_is_activated_by_a_second_person(store: Store) -> None:
+    activate(store, propose(store, STRICTER))
+    with store.session() as session:
+        session.execute(update(StoredPolicy).values(text="of_the_future: 1"))
+    reworded = propose(store, REWORDED, "ada")
+    with pytest.raises(RequestRefused, match="ada proposed it"):
+        activate(store, reworded, "ada")
+    assert activate(store, reworded, "bo") == Standing.ACTIVE
+    assert current(store).active.text == REWORDED
+
+
 def test_activating_again_changes_nothing_and_one_acts_at_a_time(store: Store) -> None:
     stricter, reworded = propose(store, STRICTER), propose(store, REWORDED)
     activate(store, stricter)
