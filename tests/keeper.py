@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -70,8 +72,15 @@ def _wait(keeper: psutil.Process) -> None:
         if own.pid == keeper.pid:
             own.wait(STOP_TIMEOUT_S)
             return
-    with contextlib.suppress(psutil.TimeoutExpired):
-        keeper.wait(STOP_TIMEOUT_S)
+    _wait_until_ended(keeper, STOP_TIMEOUT_S)
+
+
+def _wait_until_ended(process: psutil.Process, limit_s: float = math.inf) -> None:
+    """Of somebody else's child: a zombie that nobody has fetched yet has ended as well, which `psutil.Process.wait` does not see so."""
+    deadline = time.monotonic() + limit_s
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.2)
 
 
 @contextmanager
@@ -107,7 +116,7 @@ def main() -> None:
     with _KINDS[kind]() as address:
         print(address, flush=True)
         sys.stdout.close()
-        run.wait()
+        _wait_until_ended(run)
 
 
 if __name__ == "__main__":

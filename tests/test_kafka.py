@@ -75,6 +75,7 @@ def test_a_broker_that_cannot_start_says_what_kafka_said(tmp_path: Path) -> None
         pass
 
 
+@pytest.mark.long  # its slice: every other test here runs on jars that were fetched
 def test_two_runs_may_fetch_the_jars_at_once(tmp_path: Path) -> None:
     if not isinstance(kafka_source.find(), kafka_source.Jars):
         pytest.skip("KAFKA JARS MISSING: the broker here comes from elsewhere")

@@ -55,6 +55,7 @@ def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: M
         stage.post(MIX)
         stage.trap("embed-ends", "kill")
         stage.worker()
+        _keep_busy_until_all_traps_are_met(stage)
         stage.wait_until_quiet()
         assert stage.crew[0].statuses == [KILLED]
         stage.check()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from facenet_pytorch import MTCNN
 
 from monitor.cast.drawing import Shot, backdrop, face_box, portrait, random_shot
 from monitor.cast.people import look_alike, person
+
+if TYPE_CHECKING:
+    from facenet_pytorch import MTCNN
 
 Box = tuple[float, float, float, float]
 SIZE = (240, 240)
@@ -17,6 +20,8 @@ SIZE = (240, 240)
 
 @pytest.fixture(scope="module")
 def detector() -> MTCNN:
+    from facenet_pytorch import MTCNN  # here: it loads torch
+
     return MTCNN(keep_all=True)
 
 

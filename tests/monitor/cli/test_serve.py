@@ -10,12 +10,15 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.monitor.household import Ran, finished, rows, script, sosie
+
+get = partial(httpx.get, timeout=60)  # of a busy machine
 
 
 @contextmanager
@@ -43,15 +46,15 @@ def stopped(process: subprocess.Popen[str]) -> Ran:
 
 def test_it_answers_tells_the_password_once_and_stops_on_ctrl_c(furnished: Path) -> None:
     with served() as (process, address, printed):
-        assert httpx.get(f"{address}/health/ready").json() == {"status": "ok", "database": "ok"}
-        metrics = httpx.get(f"{address}/metrics")
+        assert get(f"{address}/health/ready").json() == {"status": "ok", "database": "ok"}
+        metrics = get(f"{address}/metrics")
         assert metrics.status_code == 200
         assert "sosie_queue" in metrics.text
-        assert httpx.get(f"{address}/api/cases").status_code == 401
-        assert httpx.get(f"{address}/queue", headers={"Accept": "text/html"}, follow_redirects=True).url.path == "/sign-in"
+        assert get(f"{address}/api/cases").status_code == 401
+        assert get(f"{address}/queue", headers={"Accept": "text/html"}, follow_redirects=True).url.path == "/sign-in"
         told = re.search(r"password (\S+)", "".join(printed))
         assert told
-        with httpx.Client(base_url=address) as client:
+        with httpx.Client(base_url=address, timeout=60) as client:
             page = client.get("/sign-in")
             fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', page.text))
             answer = client.post("/sign-in", data=fields | {"name": "admin", "password": told[1]}, headers={"Origin": address})
@@ -65,7 +68,7 @@ def test_it_answers_tells_the_password_once_and_stops_on_ctrl_c(furnished: Path)
 
     with served() as (process, address, printed):
         assert "password" not in "".join(printed)
-        assert httpx.get(f"{address}/health").status_code == 200
+        assert get(f"{address}/health").status_code == 200
         assert "password" not in stopped(process).out
     assert rows(furnished, "accounts") == {"accounts": 1}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from monitor.base.errors import BlockedAddress, FetchFailed, FetchRefused, NotFound, SosieError, StorageFull, StorageUnavailable, TooLarge
+from monitor.intake import fetch as fetching
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
 from tests.monitor.intake.servers import CLIP, OK, FileServer, drip, file_server, raw_server, self_signed
 
@@ -309,7 +310,8 @@ class TestSlowServers:
         with raw_server(0.7, b"HTTP/1.1 302 Found\r\nLocation: /clip\r\nContent-Length: 0\r\n\r\n") as url:
             assert "within 1 s" in str(refusal_of(url, scratch, self.HURRIED))
 
-    def test_a_steady_drip_below_the_minimum_rate_ends_after_a_window(self, scratch: Path) -> None:
+    def test_a_steady_drip_below_the_minimum_rate_ends_after_a_window(self, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fetching, "RATE_WINDOW_S", 0.5)
         with raw_server(OK + b"Content-Length: 99999\r\n\r\n", drip(b"a" * 10, 0.1)) as url:
             error = refusal_of(url, scratch, dataclasses.replace(LIMITS, min_bytes_per_s=4096))
         assert isinstance(error, FetchFailed)
