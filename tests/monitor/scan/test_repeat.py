@@ -10,12 +10,13 @@ from sqlalchemy import update
 
 from monitor.base import settings
 from monitor.cast.credentials import GENERATED, Studio
+from monitor.cast.roster import STRANGERS
 from monitor.registry import consents
 from monitor.review import assessments
 from monitor.scan.repeat import Repeater, Repetition
 from monitor.scan.result import Posted
 from monitor.scan.workshop import Workshop
-from tests.monitor.household import SINGER, sosie
+from tests.monitor.household import SINGER, picture, sosie
 from tests.monitor.provenance.making import trusting
 
 HUNDRED = 100
@@ -69,13 +70,25 @@ def test_without_vectors_the_stored_facts_are_weighed_again_and_it_says_so(
     assert [reason.split(":")[0] for reason in again.why_not] == ["match", "provenance"]
 
 
-def test_an_index_of_before_is_searched_as_it_was_and_not_as_it_is_now(workshop: Workshop, clips: Path) -> None:
+def test_an_index_of_before_is_searched_as_it_was_and_not_as_it_is_now(workshop: Workshop, clips: Path, tmp_path: Path) -> None:
+    assert workshop.pipeline.scan(Posted.of(str(clips / "stranger.mp4"))).findings == ()
+    stranger = picture(tmp_path / "stranger.png", STRANGERS[1].person)
+    assert sosie("likeness", "add", "No Stranger", stranger).status == 0
+    assert workshop.pipeline.scan(Posted.of(str(clips / "stranger.mp4"))).findings != ()
+    now, before = repeated(workshop)
+    assert (now.same, before.same) == (True, True)
+    assert now.anew == before.anew == ("match", "provenance", "weighing")
+
+
+def test_an_index_that_held_somebody_who_was_removed_since_is_gone_by_erasure(workshop: Workshop, clips: Path) -> None:
     workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4")))
     assert sosie("likeness", "remove", SINGER.name).status == 0
     assert workshop.pipeline.scan(Posted.of(str(clips / "singer.mp4"))).findings == ()
     now, before = repeated(workshop)
     assert (now.same, before.same) == (True, True)
-    assert now.anew == before.anew == ("match", "provenance", "weighing")
+    assert now.anew == ("match", "provenance", "weighing")
+    assert before.anew == ("provenance", "weighing"), "even from this process's memory"
+    assert before.why_not == ("match: the index of then is gone by erasure: somebody who was in it has been removed since",)
 
 
 def test_a_policy_that_is_not_known_here_is_named(workshop: Workshop, clips: Path) -> None:
