@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from monitor.base import settings
+from monitor.base import audit, settings
 from monitor.base.errors import SosieError
-from monitor.cli.identity import COMMAND_LINE, leave_a_trail
+from monitor.cli.identity import COMMAND_LINE
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.registry import consents, erasure, likenesses, references
 from monitor.scan.workshop import Workshop
@@ -113,7 +113,16 @@ def remove(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
             workshop.blobs.delete(file)
         snapshots = erasure.erase_removed(workshop.blobs, workshop.store)
         workshop.store.scrub()
-        leave_a_trail(workshop, "likeness.erased", "likeness", likeness.id, pictures=len(files), snapshots=snapshots)
+        with workshop.store.session() as session:
+            audit.record(
+                session,
+                now=datetime.now(UTC),
+                actor=COMMAND_LINE,
+                action="likeness.erased",
+                subject_type="likeness",
+                subject_id=likeness.id,
+                detail={"pictures": len(files), "snapshots": snapshots},
+            )
         out.print(f"{escape(likeness.name)} was removed, with {len(files)} pictures and {snapshots} snapshots of the index.")
         _, version = workshop.gallery.current()
         out.print(f"Index {version} is in use.")

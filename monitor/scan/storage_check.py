@@ -110,12 +110,12 @@ def _read_snapshots(blobs: Blobs, report: StorageReport) -> None:
                 except (IndexCorrupt, BlobDamaged) as error:
                     report.damaged.append(Found(f"{snapshots.root}/{version}", f"{error.reason}; {error.next_step}"))
         try:
-            version = snapshots.current()
+            used = snapshots.current()
         except (IndexCorrupt, BlobDamaged) as error:
             report.damaged.append(Found(f"{snapshots.root}/CURRENT", f"{error.reason}; {error.next_step}"))
             continue
-        if version is not None and not snapshots.holds(version) and not erasure.was_erased(blobs, version):
-            report.missing.append(Found(f"{snapshots.root}/{version}", "it is the index in use; run `sosie index rebuild`"))
+        if used is not None and not snapshots.holds(used) and not erasure.was_erased(blobs, used):
+            report.missing.append(Found(f"{snapshots.root}/{used}", "it is the index in use; run `sosie index rebuild`"))
 
 
 def _read_cohorts(blobs: Blobs, report: StorageReport) -> None:
