@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from monitor.base.errors import BrokerUnavailable, DatabaseBusy
-from streams.attempts import Left
+from streams.attempts import Attempts, Left
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.delivery import Delivery
 from streams.event import Event, Place
@@ -129,7 +129,7 @@ async def delivering(
     window: int = 100,
     rule: RetryRule = QUICK,
     limit: DeadLetterLimit | None = None,
-    attempts: MemoryAttempts | None = None,
+    attempts: Attempts | None = None,
     partitions: tuple[int, ...] = (0,),
 ) -> AsyncIterator[Delivery]:
     """A delivery that holds the partitions; whatever is left of its work is cancelled in the end."""

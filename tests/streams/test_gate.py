@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
 
 from monitor.base.errors import NotAVideo
 from streams.attempts import Left
@@ -242,3 +247,19 @@ def test_a_record_that_cannot_be_kept_is_waited_for_and_nothing_begins_without_i
         assert tried == {b"a": 1, b"b": 1}
 
     run(scenario())
+
+
+def test_processes_that_really_die_of_it_find_it_by_what_the_database_remembers(sqlite_url: str) -> None:
+    folder = Path(sqlite_url.removeprefix("sqlite:///")).parent
+    (folder / "log").write_text("a killer b c d e f g h i")
+    command = [sys.executable, "-m", "tests.streams.mortal", str(folder)]
+    statuses = []
+    while not statuses or (statuses[-1] == -signal.SIGKILL and len(statuses) < 30):
+        statuses.append(subprocess.run(command, check=False, cwd=Path(__file__).parents[2]).returncode)
+    assert statuses[-1] == 0
+    assert DEATHS < len(statuses) <= DEATHS + 4
+    assert (folder / "dead").read_text() == f"1 quarantined {len(statuses) - 1}\n"
+    assert sorted((folder / "done").read_text().split()) == list("abcdefghi")
+    assert (folder / "offset").read_text() == "10"
+    with closing(sqlite3.connect(folder / "sosie.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
