@@ -158,10 +158,8 @@ def test_what_a_verdict_covers_and_what_brings_a_case_back_are_told(desk: Desk, 
     decided(ana, case_id, "deepfake")
     desk.another(case_id, "again-1", account="@pirate", risk=0.95)
     case = ana.get(f"/cases/{case_id}").json()
-    assert [(post["id"], post["covered_by"] and post["covered_by"]["verdict"]) for post in case["posts"]] == [
-        ("post-1", None),
-        ("again-1", "deepfake"),
-    ]
+    covered = {post["id"]: post["covered_by"] and post["covered_by"]["verdict"] for post in case["posts"]}
+    assert covered == {"post-1": None, "again-1": "deepfake"}
     other = desk.case(likeness)
     decided(ana, other, "licensed")
     desk.another(other, "again-2", account="@pirate", risk=0.95)
