@@ -267,9 +267,9 @@ def _held(session: Session, kind: str, name: str | None = None) -> tuple[Item, .
     row = InForceItem
     query = _live(select(row.id, row.name, row.sha256, row.detail, row.added_at, row.added_by, row.content), kind)
     found = []
-    for *values, content in session.execute(query if name is None else query.where(row.name == name)):
-        item = Item(*values, content)
-        whole = hashlib.sha256(content).hexdigest() == item.sha256
+    for values in session.execute(query if name is None else query.where(row.name == name)):
+        item = Item(*values)
+        whole = hashlib.sha256(item.content or b"").hexdigest() == item.sha256
         found.append(item if whole else replace(item, content=None, damaged=True))
     return tuple(found)
 
