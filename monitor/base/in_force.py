@@ -269,7 +269,7 @@ def _held(session: Session, kind: str, name: str | None = None) -> tuple[Item, .
     found = []
     for values in session.execute(query if name is None else query.where(row.name == name)):
         item = Item(*values)
-        whole = item.content is not None and hashlib.sha256(item.content).hexdigest() == item.sha256
+        whole = hashlib.sha256(item.content or b"").hexdigest() == item.sha256
         found.append(item if whole else replace(item, content=None, damaged=True))
     return tuple(found)
 

@@ -25,7 +25,7 @@ REBUILD = "sosie index rebuild"
 def folder_of_the_index() -> str:
     """The id of the space in use."""
     with Workshop(settings.load()) as workshop:
-        return workshop.models.encoder.space.id
+        return workshop.models.face_spaces[0].id
 
 
 def searching() -> str:
