@@ -181,8 +181,8 @@ def test_a_bucket_needs_a_key_that_is_not_in_it(furnished: Path, bucket: str, mo
     [
         ("home", "is where the blobs are already"),
         ("http://bucket", "not s3://BUCKET"),
-        ("s3://KEY:SECRET@bucket/x", "no key belongs here"),
-        ("s3://bucket/a/../b", "no . or .."),
+        ("s3://AKIA:hunter2@bucket/x", "no key belongs here"),
+        ("s3://bucket/a/../b", "or dots alone"),
         ("s3://b?versionId=1", "not s3://BUCKET"),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_place_that_cannot_be_is_refused(furnished: Path, to: str, said: str) 
     ran = sosie("storage", "migrate", to)
     assert ran.status == 1
     assert said in ran.err
-    assert "SECRET" not in ran.err
+    assert "hunter2" not in ran.err
 
 
 def test_a_key_is_never_printed(home: Path, bucket: str) -> None:
