@@ -18,6 +18,7 @@ from monitor.base.files import exclusive, storage_errors, write_atomically
 
 T = TypeVar("T")
 
+_TURNS = 100
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -125,11 +126,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _in_its_folder(write: Callable[[], T]) -> T:
-    """`write`, which makes the folder; again if another process deleted the last blob there, and the folder with it, in between."""
-    try:
-        return write()
-    except FileNotFoundError:
-        return write()
+    """`write`, which makes the folder; again if others deleted the last blob there, and the folder with it, in between."""
+    for _ in range(_TURNS):
+        with contextlib.suppress(FileNotFoundError):
+            return write()
+    return write()
 
 
 def _tag(data: bytes) -> str:
