@@ -7,14 +7,18 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from monitor.base.blobs import Listed, require_name, require_prefix
 from monitor.base.errors import StorageUnavailable
 from monitor.base.files import exclusive, storage_errors, write_atomically
 
+T = TypeVar("T")
+
+_TURNS = 100
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -50,10 +54,7 @@ class FolderBlobs:
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
         with _faults(path):
-            try:
-                write_atomically(path, data)
-            except FileNotFoundError:  # another process has just deleted the last blob of the folder, and the folder with it
-                write_atomically(path, data)
+            _in_its_folder(lambda: write_atomically(path, data))
 
     def put_new(self, name: str, data: bytes) -> bool:
         path = self._path(name)
@@ -61,7 +62,7 @@ class FolderBlobs:
             return False
         draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
         with _faults(path):
-            write_atomically(draft, data)
+            _in_its_folder(lambda: write_atomically(draft, data))
             try:
                 os.link(draft, path)
             except FileExistsError:
@@ -72,12 +73,17 @@ class FolderBlobs:
 
     def replace(self, name: str, data: bytes, tag: str | None) -> bool:
         path = self._path(name)
-        with _faults(path), exclusive(path.parent):
-            held = path.read_bytes() if self._holds(path, name) else None
-            if (None if held is None else _tag(held)) != tag:
-                return False
-            write_atomically(path, data)
-            return True
+
+        def replaced() -> bool:
+            with exclusive(path.parent):
+                held = path.read_bytes() if self._holds(path, name) else None
+                if (None if held is None else _tag(held)) != tag:
+                    return False
+                write_atomically(path, data)
+                return True
+
+        with _faults(path):
+            return _in_its_folder(replaced)
 
     def listed(self, prefix: str) -> Iterator[Listed]:
         root = self._root / require_prefix(prefix)
@@ -117,6 +123,14 @@ class FolderBlobs:
 def _files(folder: Path) -> Iterator[Path]:
     hidden = len(folder.parts)
     return (path for path in folder.rglob("[!.]*") if path.is_file() and not any(part.startswith(".") for part in path.parts[hidden:]))
+
+
+def _in_its_folder(write: Callable[[], T]) -> T:
+    """`write`, which makes the folder; again if others deleted the last blob there, and the folder with it, in between."""
+    for _ in range(_TURNS):
+        with contextlib.suppress(FileNotFoundError):
+            return write()
+    return write()
 
 
 def _tag(data: bytes) -> str:

@@ -62,7 +62,7 @@ def _bucket_url(text: str) -> str:
     if parts.scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc) or parts.query or parts.fragment:
         raise ValueError("not s3://BUCKET or s3://BUCKET/PREFIX")
     if any(part in ("", ".", "..") for part in parts.path.strip("/").split("/") if parts.path.strip("/")):
-        raise ValueError("a prefix has no empty part, and no . or ..")
+        raise ValueError("no part of a prefix may be empty, or dots alone")
     return text.rstrip("/")
 
 

@@ -73,7 +73,7 @@ def load_storage_key(settings: Settings, *, shared: bool) -> StorageKey:
     if shared:
         raise ConfigError(
             "SOSIE_STORAGE_KEY_FILE",
-            "is not set, and blobs in a bucket need a key that is not in the bucket: it wraps the keys there",
+            "is not set, and a bucket needs a key that is not in it: it wraps the keys of encrypted blobs",
             _MAKE,
         )
     if not older:

@@ -174,7 +174,7 @@ class ReopenIn(BaseModel):
 _PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 _NAMED = {401: "Not signed in", 403: "Not allowed, or no CSRF token", 404: "Unknown", 409: "The claim is not yours", 422: "Not acceptable"}
 _ANSWERS: dict[int | str, dict[str, Any]] = {status: _PROBLEM | {"description": text} for status, text in _NAMED.items()}
-_ANSWERS[503] = _PROBLEM | {"description": "The database is busy: try again"}
+_ANSWERS[503] = _PROBLEM | {"description": "The database or the storage is busy or away: try again"}
 
 router = APIRouter(prefix="/api", responses=_ANSWERS)
 

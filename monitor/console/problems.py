@@ -41,7 +41,7 @@ TITLES = {
     413: "Too much text",
     422: "Something is missing",
     500: "Sosie made a mistake",
-    503: "The database is busy",
+    503: "Something Sosie needs is busy or away",
     507: "The disk is full",
 }
 PROBLEM_JSON = "application/problem+json"

@@ -107,7 +107,7 @@ class Gallery:
         counts = {}
         for space, _ in self._spaces:
             snapshots = self._snapshots(space)
-            if (version := snapshots.current()) is not None:
+            if (version := snapshots.current()) is not None and not erasure.was_erased(self._blobs, version):
                 counts[space.id] = len(LikenessIndex.load(snapshots, version, space))
         return counts
 

@@ -35,6 +35,8 @@ def house_kept(workshop: Workshop, work: Callable[[Workshop], None] = keep_house
                 work(workshop)
             except SosieError as error:
                 _log.warning("housekeeping: %s", error)
+            except Exception:  # noqa: BLE001 - whatever it is, the next time may go better
+                _log.exception("housekeeping failed; it is tried again")
 
     thread = threading.Thread(target=run, name="sosie-housekeeping", daemon=True)
     thread.start()

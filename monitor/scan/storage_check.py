@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,12 +110,12 @@ def _read_snapshots(blobs: Blobs, report: StorageReport) -> None:
                 except (IndexCorrupt, BlobDamaged) as error:
                     report.damaged.append(Found(f"{snapshots.root}/{version}", f"{error.reason}; {error.next_step}"))
         try:
-            used = snapshots.current()
+            in_use = snapshots.current()
         except (IndexCorrupt, BlobDamaged) as error:
             report.damaged.append(Found(f"{snapshots.root}/CURRENT", f"{error.reason}; {error.next_step}"))
             continue
-        if used is not None and not snapshots.holds(used) and not erasure.was_erased(blobs, used):
-            report.missing.append(Found(f"{snapshots.root}/{used}", "it is the index in use; run `sosie index rebuild`"))
+        if in_use is not None and not snapshots.holds(in_use) and not erasure.was_erased(blobs, in_use):
+            report.missing.append(Found(f"{snapshots.root}/{in_use}", "it is the index in use; run `sosie index rebuild`"))
 
 
 def _read_cohorts(blobs: Blobs, report: StorageReport) -> None:
@@ -123,6 +123,7 @@ def _read_cohorts(blobs: Blobs, report: StorageReport) -> None:
         report.read += 1
         try:
             with np.load(io.BytesIO(blobs.get(each.name) or b""), allow_pickle=False) as arrays:
-                _all: Mapping[str, object] = dict(arrays)
+                for name in arrays:
+                    arrays[name]
         except Exception as error:  # noqa: BLE001 - whatever zip and npy say of strange bytes
             report.damaged.append(Found(each.name, f"it cannot be read ({type(error).__name__}); it is made again when it is needed"))

@@ -136,6 +136,26 @@ def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_matter(blobs: Blobs
     assert blobs.folders("index") == []
 
 
+def test_writing_goes_on_while_others_delete_the_last_of_the_folder(tmp_path: Path) -> None:
+    blobs, faults = FolderBlobs(tmp_path), list[BaseException]()
+
+    def come_and_go(name: str) -> None:
+        try:
+            for i in range(100):
+                (blobs.put, blobs.put_new)[i % 2](name, b"x")
+                assert blobs.get(name) == b"x"
+                blobs.delete(name)
+        except BaseException as error:  # noqa: BLE001 - told below
+            faults.append(error)
+
+    threads = [threading.Thread(target=come_and_go, args=(f"evidence/clip/person/{i}.jpg",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -249,7 +249,8 @@ def test_a_busy_database_is_said_with_when_to_try_again(desk: Desk, ana: TestCli
         other.execute("ROLLBACK")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert "database is busy" in answer.text
+    assert "Something Sosie needs is busy or away" in answer.text
+    assert "another process has locked it" in answer.text
 
 
 def test_stills_and_references_are_served_and_replaced_by_a_drawing_when_gone(desk: Desk, ana: TestClient) -> None:
