@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import InvalidVersion, load_pem_x509_certificate
 from rich.markup import escape
 from rich.table import Table
 
@@ -121,7 +121,7 @@ def _fingerprint(text: str) -> str:
         return text
     try:
         return load_pem_x509_certificate(file.read_bytes()).fingerprint(SHA256()).hex()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, InvalidVersion) as error:
         raise RequestRefused(file, f"holds no certificate in PEM ({error})", "Give the licensee's signing certificate") from error
 
 

@@ -151,5 +151,5 @@ def _private_key(file: Path) -> ec.EllipticCurvePrivateKey:
 def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(file.read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         raise ConfigError(_CHAIN, f"{file} holds no certificates in PEM ({error})", _MAKE) from error

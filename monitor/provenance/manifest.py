@@ -16,11 +16,13 @@ generated parts is named; it *may* be for a plain composite or a screen capture;
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from monitor.provenance import crjson
+from monitor.provenance.crjson import Json
 from monitor.provenance.types import AI, Signal
 
 __all__ = [
@@ -35,7 +37,6 @@ __all__ = [
     "signer_of",
 ]
 
-_STORE = "self#jumbf=/c2pa/"
 _TEXT_CHARS = 200
 _PATH_CHARS = 4 * _TEXT_CHARS  # of a path while it is walked: a long name would else be copied for all that stands under it
 _SIGNALS_KEPT = 50
@@ -82,20 +83,20 @@ class _Declaration:
 
 def ai_of_source(value: str) -> AI:
     """What a digital source type says of a whole file, given by its address (IPTC's or C2PA's) or by its last word."""
-    return _ai(_term(value))
+    return _ai(crjson.term(value))
 
 
 def _ai(term: str) -> AI:
     return AI.FULLY if term in _GENERATED else _BY_TERM.get(term, AI.UNKNOWN)
 
 
-def declared_ai(store: Mapping[str, Any]) -> AI:
+def declared_ai(store: Json) -> AI:
     """The strongest class any manifest declares; `unknown` when none declares one."""
     found = {declaration.ai for declaration in _declarations(store)}
     return next((ai for ai in _STRONGEST_FIRST if ai in found), AI.UNKNOWN)
 
 
-def signals_of(store: Mapping[str, Any]) -> list[Signal]:
+def signals_of(store: Json) -> list[Signal]:
     """One signal a declared source type, with its path. Active manifest first, then by label: the order is stable.
 
     So many are kept, the active manifest's first, that no file can fill a page with them.
@@ -111,7 +112,7 @@ def signals_of(store: Mapping[str, Any]) -> list[Signal]:
     ]
 
 
-def recorded_failures(store: Mapping[str, Any]) -> list[Signal]:
+def recorded_failures(store: Json) -> list[Signal]:
     """Failures of ingredients that a signer knew and wrote down when taking the ingredient in."""
     return [
         Signal(
@@ -119,42 +120,41 @@ def recorded_failures(store: Mapping[str, Any]) -> list[Signal]:
             f"{label}/c2pa.assertions/{name}",
             f"An ingredient already failed its check when this manifest was signed, and the signer recorded it: {plain(code)}.",
         )
-        for label, name, _, code in islice(_recorded(store), _SIGNALS_KEPT)
+        for label, name, code in islice(_recorded(store), _SIGNALS_KEPT)
     ]
 
 
-def _recorded(store: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
-    for label, name, ingredient in _ingredients(store):
-        for code in _failure_codes(ingredient):
-            yield label, name, ingredient, code
+def _recorded(store: Json) -> Iterator[tuple[str, str, str]]:
+    for manifest in crjson.manifests(store):
+        for name, ingredient in sorted(crjson.ingredients(manifest), key=_by_name):
+            for code in _failure_codes(ingredient):
+                yield crjson.label(manifest), name, code
 
 
-def signer_of(store: Mapping[str, Any]) -> str | None:
+def signer_of(store: Json) -> str | None:
     """Organisation and name on the certificate that signed the active manifest: `OpenAI / Truepic Lens CLI in Sora`."""
-    subject = _mapping(_mapping(_mapping(_active(store).get("signature")).get("certificateInfo")).get("subject"))
-    return " / ".join(plain(subject[key]) for key in ("O", "CN") if isinstance(subject.get(key), str)) or None
+    certificate = crjson.mapping(crjson.signature(crjson.active(store)).get("certificateInfo"))
+    return " / ".join(map(plain, crjson.names(certificate.get("subject")))) or None
 
 
-def signed_at_of(store: Mapping[str, Any]) -> str | None:
+def signed_at_of(store: Json) -> str | None:
     """The time-stamp of the active manifest's signature, ISO 8601; None when it carries none."""
-    time = _mapping(_mapping(_active(store).get("signature")).get("timeStampInfo")).get("timestamp")
+    time = crjson.mapping(crjson.signature(crjson.active(store)).get("timeStampInfo")).get("timestamp")
     return plain(time) if isinstance(time, str) else None
 
 
-def generator_of(store: Mapping[str, Any]) -> str | None:
+def generator_of(store: Json) -> str | None:
     """The program that wrote the active claim, by its own account (`claim_generator_info`, in old claims `claim_generator`)."""
-    active = _active(store)
-    claim = _mapping(active.get("claim.v2") or active.get("claim"))
+    claim = crjson.claim(crjson.active(store))
     if isinstance(claim.get("claim_generator"), str):
         return plain(claim["claim_generator"])
-    information = claim.get("claim_generator_info")
-    first = _mapping(information[0] if isinstance(information, list) and information else information)
+    first = crjson.mapping(next(iter(crjson.generators(claim)), None))
     return plain(" ".join(str(first[key]) for key in ("name", "version") if first.get(key))) or None
 
 
 def short_path(uri: str) -> str:
     """`self#jumbf=/c2pa/LABEL/…` without the part that is the same for all, safe to print."""
-    return plain(uri.removeprefix(_STORE))
+    return plain(uri.removeprefix(crjson.STORE))
 
 
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -166,14 +166,18 @@ def plain(text: str) -> str:
     return kept if len(kept) <= _TEXT_CHARS else kept[: _TEXT_CHARS - 1] + "…"
 
 
-def _declarations(store: Mapping[str, Any]) -> Iterator[_Declaration]:
+def _declarations(store: Json) -> Iterator[_Declaration]:
     itself = _labels_of_the_file_itself(store)
-    active = _active(store)
-    for manifest in sorted(_manifests(store), key=lambda manifest: (manifest is not active, _label(manifest))):
-        for name, content in sorted(_mapping(manifest.get("assertions")).items()):
-            where = f"{_label(manifest)}/c2pa.assertions/{name}"
+    first, *others = crjson.manifests(store) or [{}]
+    for manifest in (first, *sorted(others, key=crjson.label)):
+        for name, content in sorted(crjson.assertions(manifest), key=_by_name):
+            where = f"{crjson.label(manifest)}/c2pa.assertions/{name}"
             for term, action, path in _source_types(content):
-                yield _Declaration(term, action, plain(where + path), of_part=_label(manifest) not in itself)
+                yield _Declaration(term, action, plain(where + path), of_part=crjson.label(manifest) not in itself)
+
+
+def _by_name(assertion: tuple[str, Any]) -> str:
+    return assertion[0]
 
 
 def _source_types(content: Any) -> list[tuple[str, str | None, str]]:
@@ -191,71 +195,37 @@ def _source_types(content: Any) -> list[tuple[str, str | None, str]]:
                 below = f"{path}/{key[:_PATH_CHARS]}"[:_PATH_CHARS]
                 if key.rpartition(":")[2].lower() == "digitalsourcetype":
                     values = child if isinstance(child, list) else [child]
-                    found.extend((_term(value), inside, below) for value in values if isinstance(value, str))
+                    found.extend((crjson.term(value), inside, below) for value in values if isinstance(value, str))
                 else:
                     pending.append((child, inside, below))
     return found
 
 
-def _term(value: str) -> str:
-    """`http://cv.iptc.org/newscodes/digitalsourcetype/composite` → `composite`."""
-    return value.rstrip("/").replace("#", "/").rpartition("/")[2]
-
-
-def _labels_of_the_file_itself(store: Mapping[str, Any]) -> Set[str]:
+def _labels_of_the_file_itself(store: Json) -> Set[str]:
     """The active manifest and all it was made from, each once however the graph is shaped."""
-    manifests = {_label(manifest): manifest for manifest in _manifests(store)}
-    ingredients: dict[str, list[Mapping[str, Any]]] = {label: [] for label in manifests}
-    for owner, _, ingredient in _ingredients(store):
-        ingredients[owner].append(ingredient)
-    labels = {_label(_active(store))} & manifests.keys()
+    manifests = {crjson.label(manifest): manifest for manifest in crjson.manifests(store)}
+    ingredients: dict[str, list[Json]] = {label: [] for label in manifests}
+    for manifest in crjson.manifests(store):
+        ingredients[crjson.label(manifest)] += [content for _, content in crjson.ingredients(manifest)]
+    labels = {crjson.label(crjson.active(store))} & manifests.keys()
     pending = [*labels]
     while pending:
         label = pending.pop()
         wrapper = len(ingredients[label]) == 1 and not _source_types(manifests[label].get("assertions"))
         for ingredient in ingredients[label]:
-            source = _manifest_of(ingredient)
-            if source in manifests and source not in labels and (wrapper or ingredient.get("relationship") == "parentOf"):
+            source = crjson.source_label(ingredient)
+            if (
+                source is not None
+                and source in manifests
+                and source not in labels
+                and (wrapper or ingredient.get("relationship") == "parentOf")
+            ):
                 labels.add(source)
                 pending.append(source)
     return labels
 
 
-def _manifest_of(ingredient: Mapping[str, Any]) -> str:
-    """The label of an ingredient's own manifest, empty without one. The field's name changed with ingredients v3."""
-    url = _mapping(ingredient.get("activeManifest") or ingredient.get("c2pa_manifest")).get("url")
-    return url.removeprefix(_STORE).partition("/")[0] if isinstance(url, str) else ""
-
-
-def _ingredients(store: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    for manifest in _manifests(store):
-        for name, content in sorted(_mapping(manifest.get("assertions")).items()):
-            if name.startswith("c2pa.ingredient"):
-                yield _label(manifest), name, _mapping(content)
-
-
-def _failure_codes(ingredient: Mapping[str, Any]) -> list[str]:
-    """Recorded mismatches; `validationStatus` in ingredients v1 and v2, `validationResults` in v3."""
-    statuses = ingredient.get("validationStatus") or _mapping(_mapping(ingredient.get("validationResults")).get("activeManifest")).get(
-        "failure"
-    )
-    codes = [_mapping(status).get("code") for status in statuses] if isinstance(statuses, list) else []
-    return [code for code in codes if isinstance(code, str) and code.endswith(".mismatch")]
-
-
-def _manifests(store: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    manifests = store.get("manifests")
-    return [_mapping(manifest) for manifest in manifests] if isinstance(manifests, list) else []
-
-
-def _active(store: Mapping[str, Any]) -> Mapping[str, Any]:
-    """crJSON puts the active manifest first."""
-    return next(iter(_manifests(store)), {})
-
-
-def _label(manifest: Mapping[str, Any]) -> str:
-    return str(manifest.get("label", ""))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _failure_codes(ingredient: Json) -> list[str]:
+    """Mismatches that whoever took the ingredient in recorded."""
+    recorded = crjson.of_taker(ingredient)
+    return [code for code in crjson.codes(recorded, "validationStatus") or crjson.codes(recorded, "failure") if code.endswith(".mismatch")]

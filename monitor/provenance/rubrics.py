@@ -7,9 +7,10 @@ What follows for the file as a whole, and what older claims say, is `monitor.pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from monitor.provenance import crjson
+from monitor.provenance.crjson import Json
 from monitor.provenance.manifest import plain
 from monitor.provenance.types import Signal
 
@@ -73,30 +74,28 @@ _TEXT = {
 }
 
 
-def rubric_signals(store: Mapping[str, Any]) -> list[Signal]:
+def rubric_signals(store: Json) -> list[Signal]:
     """One signal a manifest and rubric, in the order of the store. Codes are the official ids: `inception:signal_fullyGenAIMedia`.
 
     So many are kept, the active manifest's first, that no file can fill a page with them.
     """
     found: list[Signal] = []
-    manifests = store.get("manifests")
-    for manifest in manifests if isinstance(manifests, list) else []:
+    for manifest in crjson.sequence(store.get("manifests")):
         if not isinstance(manifest, dict) or len(found) >= _SIGNALS_KEPT:
             continue
         told: set[str] = set()
         for kind, name, where in _of(manifest):
             if name not in told:
                 told.add(name)
-                place = plain(f"{manifest.get('label', '')}/c2pa.assertions/{where}")
+                place = plain(f"{crjson.label(manifest)}/c2pa.assertions/{where}")
                 found.append(Signal(f"{kind}:signal_{name}", place, f"In the official words ({name}): {_TEXT[name]}."))
     return found
 
 
-def _of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    assertions = _mapping(manifest.get("assertions"))
-    whole = _mapping(assertions.get(_ACTIONS))
-    listed = whole.get("actions")
-    actions = [_mapping(action) for action in listed] if isinstance(listed, list) else []
+def _of(manifest: Json) -> Iterator[tuple[str, str, str]]:
+    assertions = crjson.mapping(manifest.get("assertions"))
+    whole = crjson.mapping(assertions.get(_ACTIONS))
+    actions = [crjson.mapping(action) for action in crjson.sequence(whole.get("actions"))]
     for number, action in enumerate(actions):
         name, source = action.get("action"), action.get("digitalSourceType")
         where = f"{_ACTIONS}/actions/{number}"
@@ -118,17 +117,13 @@ def _of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "transformation", "ambiguousActions", _ACTIONS
 
 
-def _is_ambiguous(manifest: Mapping[str, Any], whole: Mapping[str, Any], actions: list[Mapping[str, Any]]) -> bool:
+def _is_ambiguous(manifest: Json, whole: Json, actions: list[Json]) -> bool:
     names = [action["action"] for action in actions if isinstance(action.get("action"), str)]
-    gathered = _mapping(manifest.get("claim.v2")).get("gathered_assertions")
-    urls = [str(_mapping(each).get("url")) for each in gathered] if isinstance(gathered, list) else []
+    gathered = crjson.mapping(manifest.get("claim.v2")).get("gathered_assertions")
+    urls = [str(crjson.mapping(each).get("url")) for each in crjson.sequence(gathered)]
     return (
         not actions
         or whole.get("allActionsIncluded") is not True
         or any(name == "c2pa.unknown" or not name.startswith("c2pa.") for name in names)
         or any("c2pa.actions" in url for url in urls)
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -76,7 +76,7 @@ def _certificates(signature: bytes) -> tuple[x509.Certificate, ...]:
     for der in _chain(content[0])[:_MAX_CERTIFICATES] if len(content) == 1 else ():
         try:
             found.append(x509.load_der_x509_certificate(der[:_MAX_CERTIFICATE_BYTES]))
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             break
     return tuple(found)
 

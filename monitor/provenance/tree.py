@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from itertools import accumulate, takewhile
 from typing import Any
 
+from monitor.provenance import crjson
+from monitor.provenance.crjson import Json
 from monitor.provenance.history import (
     ACTIONS,
     CODE_BYTES,
@@ -33,15 +35,14 @@ from monitor.provenance.verdict import Finding, judge
 
 __all__ = ["history_of"]
 
-_STORE = "self#jumbf=/c2pa/"
 _RELATIONSHIPS = ("parentOf", "componentOf", "inputTo")
 
 
-def history_of(store: Mapping[str, Any]) -> History:
+def history_of(store: Json) -> History:
     """The history in `store`. Never raises for what a file may contain; shapes that no specification knows are passed over."""
-    manifests: dict[str, Mapping[str, Any]] = {}
-    for manifest in map(_mapping, _sequence(store.get("manifests"))):
-        manifests.setdefault(str(manifest.get("label", "")), manifest)
+    manifests: dict[str, Json] = {}
+    for manifest in crjson.manifests(store):
+        manifests.setdefault(crjson.label(manifest), manifest)
     draft = _Draft(manifests)
     for label in manifests:
         draft.admit(label)
@@ -52,7 +53,7 @@ def history_of(store: Mapping[str, Any]) -> History:
 class _Draft:
     """A history being written: a manifest is admitted (it gets its number), then filled (what it says is read)."""
 
-    def __init__(self, manifests: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, manifests: Mapping[str, Json]) -> None:
         self._manifests = manifests
         self._recorded = _recorded_by_takers(manifests)
         self._numbers: dict[str, int] = {}
@@ -79,33 +80,32 @@ class _Draft:
         """Read what every admitted manifest says, those it admits on the way included."""
         while self._filled < len(self._kept):
             head = self._kept[self._filled]
-            assertions = _assertions(self._manifests[self._labels[self._filled]])
-            actions, more_actions = self._actions(assertions)
-            ingredients, more_ingredients = self._ingredients(assertions)
+            manifest = self._manifests[self._labels[self._filled]]
+            actions, more_actions = self._actions(manifest)
+            ingredients, more_ingredients = self._ingredients(manifest)
             self._kept[self._filled] = replace(
                 head, actions=actions, ingredients=ingredients, left_out_actions=more_actions, left_out_ingredients=more_ingredients
             )
             self._filled += 1
 
-    def _actions(self, assertions: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[tuple[Action, ...], int]:
+    def _actions(self, manifest: Json) -> tuple[tuple[Action, ...], int]:
         found = [
-            (_mapping(action), content)
-            for name, content in assertions
+            (crjson.mapping(action), crjson.mapping(content))
+            for name, content in crjson.assertions(manifest)
             if name.startswith("c2pa.actions")
-            for action in _sequence(content.get("actions"))
+            for action in crjson.sequence(crjson.mapping(content).get("actions"))
         ]
         kept = tuple(takewhile(self._takes, (_action(action, content) for action, content in found[:ACTIONS])))
         return kept, len(found) - len(kept)
 
-    def _ingredients(self, assertions: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[tuple[Ingredient, ...], int]:
-        found = [content for name, content in assertions if name.startswith("c2pa.ingredient")]
-        found.sort(key=_importance)
+    def _ingredients(self, manifest: Json) -> tuple[tuple[Ingredient, ...], int]:
+        found = sorted((content for _, content in crjson.ingredients(manifest)), key=_importance)
         kept: list[Ingredient] = []
         for content in found[:INGREDIENTS]:
             ingredient = _ingredient(content)
             if not self._takes(ingredient):
                 break
-            source = _source_label(content)
+            source = crjson.source_label(content)
             kept.append(replace(ingredient, manifest=self.admit(source) if source is not None else None))
         return tuple(kept), len(found) - len(kept)
 
@@ -118,10 +118,9 @@ class _Draft:
         return True
 
 
-def _head(label: str, manifest: Mapping[str, Any], recorded: Iterable[str]) -> Manifest:
-    claim = _mapping(manifest.get("claim.v2") or manifest.get("claim"))
-    signature = _mapping(manifest.get("signature"))
-    certificate, stamp = _mapping(signature.get("certificateInfo")), _mapping(signature.get("timeStampInfo"))
+def _head(label: str, manifest: Json, recorded: Iterable[str]) -> Manifest:
+    claim, signature = crjson.claim(manifest), crjson.signature(manifest)
+    certificate, stamp = crjson.mapping(signature.get("certificateInfo")), crjson.mapping(signature.get("timeStampInfo"))
     state, codes = _judged(manifest, recorded)
     return Manifest(
         label=_text(label),
@@ -130,116 +129,93 @@ def _head(label: str, manifest: Mapping[str, Any], recorded: Iterable[str]) -> M
         signer=_name(certificate.get("subject")),
         issuer=_name(certificate.get("issuer")),
         signed_at=_text(stamp.get("timestamp")),
-        time_stamped_by=_name(_mapping(stamp.get("certificateInfo")).get("subject")),
+        time_stamped_by=_name(crjson.mapping(stamp.get("certificateInfo")).get("subject")),
         generator=_generator(claim),
         codes=codes,
     )
 
 
-def _judged(manifest: Mapping[str, Any], recorded: Iterable[str]) -> tuple[State, tuple[str, ...]]:
+def _judged(manifest: Json, recorded: Iterable[str]) -> tuple[State, tuple[str, ...]]:
     """How one manifest stands by itself, and why.
 
     c2pa-rs leaves out of an ingredient's results what its taker already recorded, so `recorded` is put back in: all but whom the taker
     trusted, for that is no finding of ours, and doubts about the time that a list loaded now dispels.
     """
-    results = _mapping(manifest.get("validationResults"))
-    succeeded = _codes(results, "success")
+    results = crjson.mapping(manifest.get("validationResults"))
+    succeeded = crjson.codes(results, "success")
     known = {code for code in recorded if not code.startswith("signingCredential.") or code.endswith(".revoked")}
     if "timeStamp.trusted" in succeeded:
         known = {code for code in known if not code.startswith("timeStamp.")}
-    noted = {code for code in _codes(results, "informational") | known if code.startswith("timeStamp.")}
-    failed = _codes(results, "failure") | (known - noted)
+    noted = {code for code in {*crjson.codes(results, "informational"), *known} if code.startswith("timeStamp.")}
+    failed = {*crjson.codes(results, "failure"), *(known - noted)}
     state = judge([Finding(code, "", ingredient=False) for code in failed], signer_trusted="signingCredential.trusted" in succeeded)
     return state, _bounded_codes(failed | noted)
 
 
-def _recorded_by_takers(manifests: Mapping[str, Mapping[str, Any]]) -> Mapping[str, set[str]]:
+def _recorded_by_takers(manifests: Mapping[str, Json]) -> Mapping[str, set[str]]:
     """For each label, the codes that those who took that manifest in wrote down about it."""
     recorded: defaultdict[str, set[str]] = defaultdict(set)
     for manifest in manifests.values():
-        for name, content in _assertions(manifest):
-            if name.startswith("c2pa.ingredient") and (source := _source_label(content)) is not None:
-                notes = _codes(_mapping(_mapping(content.get("validationResults")).get("activeManifest")), "informational")
+        for _, content in crjson.ingredients(manifest):
+            if (source := crjson.source_label(content)) is not None:
+                notes = crjson.codes(crjson.of_taker(content), "informational")
                 recorded[source] |= _recorded_failures(content) | {code for code in notes if code.startswith("timeStamp.")}
     return recorded
 
 
-def _recorded_failures(ingredient: Mapping[str, Any]) -> set[str]:
-    """`validationStatus` in ingredients v1 and v2, `validationResults` in v3."""
-    results = _mapping(_mapping(ingredient.get("validationResults")).get("activeManifest"))
-    return _codes(ingredient, "validationStatus") | _codes(results, "failure")
+def _recorded_failures(ingredient: Json) -> set[str]:
+    recorded = crjson.of_taker(ingredient)
+    return {*crjson.codes(recorded, "validationStatus"), *crjson.codes(recorded, "failure")}
 
 
-def _action(action: Mapping[str, Any], assertion: Mapping[str, Any]) -> Action:
+def _action(action: Json, assertion: Json) -> Action:
     """`softwareAgent` is a text in actions v1, an object in v2, or a place in the assertion's list of them."""
     agent, index = action.get("softwareAgent"), action.get("softwareAgentIndex")
-    agents = _sequence(assertion.get("softwareAgents"))
+    agents = crjson.sequence(assertion.get("softwareAgents"))
     if agent is None and isinstance(index, int) and 0 <= index < len(agents):
         agent = agents[index]
-    parameters = _mapping(action.get("parameters"))
+    parameters = crjson.mapping(action.get("parameters"))
     source = action.get("digitalSourceType")
     return Action(
         name=_text(action.get("action")),
         when=_text(action.get("when")),
         agent=_product(agent),
-        source=_text(source.rstrip("/").replace("#", "/").rpartition("/")[2]) if isinstance(source, str) else None,
+        source=_text(crjson.term(source)) if isinstance(source, str) else None,
         note=_text(action.get("description")) or _text(parameters.get("description")) or _text(parameters.get("name")),
     )
 
 
-def _ingredient(content: Mapping[str, Any]) -> Ingredient:
+def _ingredient(content: Json) -> Ingredient:
     return Ingredient(
         relationship=_text(content.get("relationship")),
         title=_text(content.get("dc:title")),
         format=_text(content.get("dc:format")),
-        names_manifest=_source_label(content) is not None,
+        names_manifest=crjson.source_label(content) is not None,
         recorded=_bounded_codes(_recorded_failures(content)),
     )
 
 
-def _importance(ingredient: Mapping[str, Any]) -> tuple[bool, int]:
+def _importance(ingredient: Json) -> tuple[bool, int]:
     """With a manifest first, then what the file was made from before what it contains; else the file's own order."""
     relationship = ingredient.get("relationship")
     rank = _RELATIONSHIPS.index(relationship) if relationship in _RELATIONSHIPS else len(_RELATIONSHIPS)
-    return _source_label(ingredient) is None, rank
+    return crjson.source_label(ingredient) is None, rank
 
 
-def _source_label(ingredient: Mapping[str, Any]) -> str | None:
-    """The label of an ingredient's own manifest. The field's name changed with ingredients v3."""
-    url = _mapping(ingredient.get("activeManifest") or ingredient.get("c2pa_manifest")).get("url")
-    return url.removeprefix(_STORE).partition("/")[0] if isinstance(url, str) else None
-
-
-def _generator(claim: Mapping[str, Any]) -> str | None:
+def _generator(claim: Json) -> str | None:
     """`claim_generator_info` (one, in old claims a list), else the `claim_generator` of old claims."""
-    information = claim.get("claim_generator_info")
-    products = [_product(item) for item in (information if isinstance(information, list) else [information])[:CODES]]
+    products = [_product(item) for item in crjson.generators(claim)[:CODES]]
     return _text(", ".join(filter(None, products))) or _text(claim.get("claim_generator"))
 
 
 def _product(value: Any) -> str | None:
     if isinstance(value, str):
         return _text(value)
-    return _text(" ".join(str(part) for key in ("name", "version") if isinstance(part := _mapping(value).get(key), str)))
+    return _text(" ".join(str(part) for key in ("name", "version") if isinstance(part := crjson.mapping(value).get(key), str)))
 
 
 def _name(value: Any) -> str | None:
-    """Organisation and name of a certificate's subject or issuer."""
-    return _text(" / ".join(part for key in ("O", "CN") if isinstance(part := _mapping(value).get(key), str)))
-
-
-def _assertions(manifest: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """In the order of their labels, `…__2` before `…__10`."""
-
-    def place(item: tuple[str, Any]) -> tuple[str, int, str]:
-        stem, _, number = item[0].partition("__")
-        return stem, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0, number
-
-    return [(name, _mapping(content)) for name, content in sorted(_mapping(manifest.get("assertions")).items(), key=place)]
-
-
-def _codes(results: Mapping[str, Any], kind: str) -> set[str]:
-    return {code for status in _sequence(results.get(kind)) if isinstance(code := _mapping(status).get("code"), str)}
+    return _text(" / ".join(crjson.names(value)))
 
 
 def _bounded_codes(codes: Iterable[str]) -> tuple[str, ...]:
@@ -262,11 +238,3 @@ def _cut(text: str, limit: int) -> str:
 
 def _json_bytes(value: Any) -> int:
     return len(json.dumps(value))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _sequence(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()

@@ -176,7 +176,7 @@ def only_certificates(content: bytes, file: Path) -> list[x509.Certificate]:
         raise ConfigError(file, f"holds {', '.join(sorted(labels - {'CERTIFICATE'}))} beside certificates", _NEXT_STEP)
     try:
         return x509.load_pem_x509_certificates(content)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ConfigError(file, f"is not a list of PEM certificates ({error})", _NEXT_STEP) from error
 
 

@@ -88,6 +88,12 @@ def test_without_a_signature_there_is_no_chain(content: bytes) -> None:
     assert found(content) == []
 
 
+def test_a_certificate_of_no_version_ends_the_chain() -> None:
+    strange = LEAF.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x22", 1)
+    assert strange != LEAF
+    assert found(store(signature({33: [LEAF, strange, ROOT]}, {}))) == BOTH[:1]
+
+
 def test_no_more_than_so_many_manifests_are_looked_at() -> None:
     many = b"".join(superbox(b"c2ma", str(number).encode(), signature({33: LEAF}, {})) for number in range(MANIFESTS + 5))
     assert len(chains(superbox(b"c2pa", b"c2pa", many))) == MANIFESTS
