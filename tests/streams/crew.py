@@ -50,8 +50,13 @@ class Worker:
         """SIGTERM, as for a new release: it ends what it is at, and is started again."""
         self._process.terminate()
 
-    def terminate(self) -> None:
+    def terminate(self, limit_s: float = 120) -> None:
+        """SIGTERM, as soon as it hears it: a process that has only just begun to load would end by the signal itself."""
         self._stopping.set()
+        deadline = time.monotonic() + limit_s
+        while self.port is None and self.runs:
+            assert time.monotonic() < deadline, f"it never said where it is\n{self.log.read_text()[-4000:]}"
+            time.sleep(0.05)
         self._process.terminate()
 
     def wait(self, limit_s: float = 90) -> int:
@@ -73,7 +78,8 @@ class Worker:
     @property
     def port(self) -> int | None:
         """Of the process that runs now, once it has said so."""
-        lines = [line for line in self.log.read_text().splitlines() if "/health/live" in line]
+        said = self.log.read_bytes()[self._said_before :].decode(errors="replace")
+        lines = [line for line in said.splitlines(keepends=True) if "/health/live" in line and line.endswith("\n")]
         return int(lines[-1].split("http://", 1)[1].split("/", 1)[0].rpartition(":")[2]) if lines else None
 
     def asked(self, path: str) -> tuple[int, str]:
@@ -107,6 +113,7 @@ class Worker:
 
     def _start(self) -> None:
         with self.log.open("ab") as log:
+            self._said_before = log.tell()
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, cwd=Path(__file__).parents[2]
             )

@@ -50,13 +50,14 @@ def stage(make_stage: MakeStage) -> Iterator[Stage]:
         yield made
 
 
+@pytest.mark.timeout(1200)  # torch is loaded twice
 def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: MakeStage) -> None:
     with make_stage(SOSIE_TEST_MEMORIES="") as stage:
         stage.post(MIX)
         stage.trap("embed-ends", "kill")
         stage.worker()
-        _keep_busy_until_all_traps_are_met(stage)
-        stage.wait_until_quiet()
+        _keep_busy_until_all_traps_are_met(stage, limit_s=500)
+        stage.wait_until_quiet(limit_s=500)
         assert stage.crew[0].statuses == [KILLED]
         stage.check()
         assert stage.stop() == [0]
