@@ -146,7 +146,7 @@ def test_nearly_everything_being_wrong_pauses_its_partition_with_a_loud_reason_a
         assert worker.statuses == [], "the process lives"
         for decided in (10, 12):
             worker.restart()
-            until(lambda decided=decided: stage.report().dead["bad_message"] == decided, stage)  # type: ignore[misc]
+            until(lambda decided=decided: stage.report().dead.get("bad_message") == decided, stage)  # type: ignore[misc]
         stage.wait_until_quiet()
         stage.check(dead={"bad_message": 12})
         assert stage.stop() == [0]
