@@ -23,7 +23,7 @@ from tests.streams.saboteur import KILLER
 from tests.streams.stage import NO_RESULT, Stage, staged
 from tests.streams.troubles import troubles, worker_url
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 
