@@ -179,7 +179,7 @@ def main() -> None:
         deadline = time.monotonic() + 600
         # Posts go on as in the world: a trap is met by one, and an event that kills is told by the others.
         while (
-            left(play.stage.traps) or play.stage.report().dead["quarantined"] < play.dead["quarantined"]
+            left(play.stage.traps) or play.stage.report().dead.get("quarantined", 0) < play.dead["quarantined"]
         ) and time.monotonic() < deadline:
             play.stage.post(play.rng.choices(MIX, k=2))
             time.sleep(2)
