@@ -94,12 +94,13 @@ def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool
     return result.rowcount == 1
 
 
-def locked(session: Session, query: Select[Row]) -> ScalarResult[Row]:
+def locked(session: Session, query: Select[Row], *, referable: bool = False) -> ScalarResult[Row]:
     """The rows as they are now, held against change until the transaction ends.
 
-    SQLite holds the whole database already; PostgreSQL locks these rows and waits for whoever holds them.
+    SQLite holds the whole database already; PostgreSQL locks these rows and waits for whoever holds them. `referable`: rows that point to
+    these may be written meanwhile, as PostgreSQL also asks of one that is changed twice in its transaction (FOR NO KEY UPDATE).
     """
-    return session.scalars(query.with_for_update().execution_options(populate_existing=True))
+    return session.scalars(query.with_for_update(key_share=referable).execution_options(populate_existing=True))
 
 
 class Store:

@@ -104,7 +104,8 @@ def record_video(session: Session, seen: SeenVideo, *, now: datetime) -> Video:
         "marks": [dict(mark) for mark in seen.marks],
     }
     insert_if_absent(session, Video, sha256=seen.sha256, size_bytes=seen.size_bytes, first_seen_at=now, **known)
-    video = locked(session, select(Video).where(Video.sha256 == seen.sha256)).one()
+    # Referable: whoever decides a case holds its row and touches the video's; the one who holds the video's asks for the case's next.
+    video = locked(session, select(Video).where(Video.sha256 == seen.sha256), referable=True).one()
     for name, value in known.items():
         setattr(video, name, value)
     session.flush()

@@ -87,7 +87,7 @@ def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, 
     except (PostFault, C2paError, KeyError, TypeError, ValueError):
         return replace(done, unread=done.unread + 1)
     with store.session() as session:
-        video = locked(session, select(Video).filter_by(sha256=sha256)).one()
+        video = locked(session, select(Video).filter_by(sha256=sha256), referable=True).one()
         if video.provenance != value:  # scanned meanwhile, by these lists or by others: the next run looks at it
             return done
         video.provenance = after.to_json()
