@@ -19,7 +19,7 @@ As = Annotated[str, typer.Option("--as", metavar="ACCOUNT", help="Your account; 
 
 
 def leave_a_trail(workshop: Workshop, action: str, subject_type: str, subject_id: str, **detail: object) -> None:
-    """Audit an act of the command line that changed a file, after the change. What changes the database audits itself, in its transaction."""
+    """Audit an act of the command line that changed a file, after the change. What changes the database audits itself."""
     with workshop.store.session() as session:
         audit.record(
             session,
