@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from monitor.base import audit
 from monitor.base.audit import COMMAND_LINE
 from monitor.base.errors import RequestRefused
 from monitor.review.accounts import Account, Role, verify_password
 from monitor.scan.workshop import Workshop
 
-__all__ = ["COMMAND_LINE", "As", "signed_in"]
+__all__ = ["COMMAND_LINE", "As", "leave_a_trail", "signed_in"]
 
 As = Annotated[str, typer.Option("--as", metavar="ACCOUNT", help="Your account; its password is asked for, or taken from SOSIE_PASSWORD.")]
+
+
+def leave_a_trail(workshop: Workshop, action: str, subject_type: str, subject_id: str, **detail: object) -> None:
+    """Audit an act of the command line that changed a file, after the change. What changes the database audits itself."""
+    with workshop.store.session() as session:
+        audit.record(
+            session,
+            now=datetime.now(UTC),
+            actor=COMMAND_LINE,
+            action=action,
+            subject_type=subject_type,
+            subject_id=subject_id,
+            detail=detail,
+        )
 
 
 def signed_in(workshop: Workshop, name: str, role: Role | None = None) -> Account:

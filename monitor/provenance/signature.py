@@ -8,7 +8,7 @@ trust: what is found only names what the library has verified. Hostile bytes: ca
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import cbor2
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from monitor.intake.boxes import walk
 
-__all__ = ["chains", "fingerprint", "name_of", "vouching"]
+__all__ = ["chains", "fingerprint", "leads_to", "name_of", "vouching"]
 
 MANIFESTS = 100
 
@@ -47,6 +47,22 @@ def vouching(chain: Iterable[x509.Certificate], anchors: Iterable[x509.Certifica
             if anchor == certificate or _issued(certificate, anchor):
                 return anchor
     return None
+
+
+def leads_to(chain: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate]) -> bool:
+    """Whether one of `anchors` issued the signer's certificate, directly or through others of the chain, each signature verified.
+
+    Says nothing of time, usage or revocation: whether a signer is trusted is the library's to say.
+    """
+    listed, others = list(anchors), [*chain[1:]]
+    at = chain[0] if chain else None
+    while at is not None:
+        if any(anchor == at or _issued(at, anchor) for anchor in listed):
+            return True
+        issuer = next((other for other in others if _issued(at, other)), None)
+        others = [other for other in others if other is not issuer]
+        at = issuer
+    return False
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

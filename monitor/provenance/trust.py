@@ -198,5 +198,5 @@ def usages_of(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
     """The extended key usages a certificate names; none where it names none, or breaks the rules of naming them."""
     try:
         return [*certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value]
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return []

@@ -59,7 +59,7 @@ class TrustShelf:
 
     def lacks_usages(self) -> bool:
         """Whether the interim list is in force without its key usages (`USAGES_MISSING`)."""
-        return lacks_usages((each.kind for each in self.listed()), self._own)
+        return lacks_usages((str(item.detail.get("kind")) for item in self._shelf.items()), self._own)
 
     def current(self) -> TrustLists:
         """The lists in force now, read once for each change. Raises `InForceUnreadable` for one that is damaged or of a newer release."""

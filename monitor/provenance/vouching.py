@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
 from monitor.provenance.manifest import plain, short_path
-from monitor.provenance.signature import fingerprint, name_of, vouching
+from monitor.provenance.signature import fingerprint, leads_to, name_of, vouching
 from monitor.provenance.trust import Purpose, TrustList, TrustLists, usages_of
 from monitor.provenance.verdict import Finding
 
@@ -104,7 +104,7 @@ def usages_missing(chain: Sequence[Certificate], trust: TrustLists) -> str | Non
     usages = [usage.dotted_string for usage in usages_of(chain[0])]
     if not usages or {*usages} & {*trust.ekus.splitlines()}:
         return None
-    lists = [item.name for item in trust.signers if vouching(chain, item.certificates) is not None]
+    lists = [item.name for item in trust.signers if leads_to(chain, item.certificates)]
     allowed = trust.allowing(fingerprint(chain[0]))
     name = lists[0] if lists else allowed.name if allowed is not None else None
     if name is None:

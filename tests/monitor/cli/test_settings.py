@@ -51,7 +51,7 @@ def test_an_unknown_variable_is_named_by_the_real_script(home: Path, monkeypatch
     monkeypatch.setenv("SOSIE_MAX_HOUR", "2")
     ran = finished(script("settings"))
     assert ran.status == 1
-    assert ran.out == ""
+    assert "SOSIE_MAX_HOURS" in ran.out, "they are listed all the same: the error says so"
     assert ran.err == (
         "sosie: SOSIE_MAX_HOUR: is not a setting (found in the environment). "
         "Did you mean SOSIE_MAX_HOURS; `sosie settings` lists all of them.\n"
@@ -73,7 +73,7 @@ def test_a_wrong_file_is_an_error_with_its_place_and_stops_every_command(home: P
     for command in (["settings"], ["scan", "clip.mp4"], ["likeness", "list"]):
         ran = sosie(*command)
         assert ran.status == 1
-        assert ran.out == ""
+        assert ("SOSIE_MAX_HOURS" in ran.out) if command == ["settings"] else ran.out == ""
         assert said.format(file=home / "sosie.toml") in ran.err
     assert [file.name for file in home.iterdir()] == ["sosie.toml"]
 

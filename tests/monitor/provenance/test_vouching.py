@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+from cryptography import x509
+
 from monitor.cast.credentials import Studio
 from monitor.provenance.trust import Purpose, TrustList, TrustLists
-from monitor.provenance.vouching import Vouched, vouch
+from monitor.provenance.trust_files import Kind, TrustFile, bundle
+from monitor.provenance.vouching import Vouched, usages_missing, vouch
 
 SIGNER, STAMPER = Studio("Signer"), Studio("Stamper")
 CHAIN = (SIGNER.certificate, SIGNER.root)
@@ -63,3 +67,38 @@ def test_where_a_chain_cannot_be_read_nothing_else_stays_in_force() -> None:
     for chains in ({}, {"m": CHAIN}, {"m": CHAIN, "ingredient": ()}):
         _, questions = asked(trust, chains, ["m", "ingredient"])
         assert questions == [{"a": 1}]
+
+
+EARLY = Studio("Early", usage=x509.ObjectIdentifier("1.3.6.1.4.1.311.76.59.1.9"))
+EARLY_CHAIN = (EARLY.certificate, EARLY.root)
+
+
+@pytest.mark.parametrize(
+    ("chain", "kinds", "names_it"),
+    [
+        pytest.param(EARLY_CHAIN, [Kind.INTERIM], True, id="issued by an authority on a list"),
+        pytest.param(EARLY_CHAIN[:1], [Kind.INTERIM], True, id="the authority is on the list alone"),
+        pytest.param(EARLY_CHAIN, [Kind.INTERIM_ALLOWED], True, id="allowed by itself"),
+        pytest.param(EARLY_CHAIN, [Kind.INTERIM, Kind.USAGES], False, id="its usages are in force"),
+        pytest.param(EARLY_CHAIN, [Kind.OWN_TSA], False, id="an authority for time-stamps alone"),
+        pytest.param(EARLY_CHAIN, [], False, id="no list leads to it"),
+        pytest.param((EARLY.certificate, SIGNER.root), [Kind.OWN], False, id="a list's authority in the chain that issued nothing of it"),
+        pytest.param((SIGNER.certificate, SIGNER.root), [Kind.OWN], False, id="a usage that may sign"),
+        pytest.param((), [Kind.INTERIM], False, id="no chain"),
+    ],
+)
+def test_usages_are_missed_only_where_a_list_really_names_the_signer(
+    chain: tuple[x509.Certificate, ...], kinds: list[Kind], names_it: bool
+) -> None:
+    contents = {
+        Kind.INTERIM: EARLY.anchor_pem,
+        Kind.INTERIM_ALLOWED: EARLY.certificate_pem,
+        Kind.USAGES: b"1.3.6.1.4.1.311.76.59.1.9\n",
+        Kind.OWN_TSA: EARLY.anchor_pem,
+        Kind.OWN: SIGNER.anchor_pem,
+    }
+    said = usages_missing(chain, bundle([TrustFile(kind, f"the {kind} list", contents[kind]) for kind in kinds], TrustLists()))
+    assert (said is not None) is names_it
+    if said is not None:
+        assert f"the {kinds[0]} list names its signer" in said
+        assert "`sosie trust update store.cfg`" in said
