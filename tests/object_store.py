@@ -64,7 +64,7 @@ class ObjectStore:
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> None:
         request = urllib.request.Request(self.url + path, data=body or None, method=method, headers={"Content-Type": "text/plain"})
-        with urllib.request.urlopen(request, timeout=10):
+        with urllib.request.urlopen(request, timeout=120):
             pass
 
 

@@ -73,6 +73,7 @@ class BucketBlobs:
             bucket.name,
             prefix=bucket.prefix or None,
             region=bucket.region,
+            disable_bulk_delete=True,  # one request, one answer; not every store has the other
             client_options={
                 "allow_http": (bucket.endpoint or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=_CONNECT_S),

@@ -128,7 +128,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _in_its_folder(write: Callable[[], T]) -> T:
     """`write`, which makes the folder; again if others deleted the last blob there, and the folder with it, in between."""
     for _ in range(_TURNS):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # the latter: mkdir's, where it vanished in between
             return write()
     return write()
 

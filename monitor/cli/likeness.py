@@ -108,10 +108,16 @@ def remove(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
         with workshop.store.session() as session:
             likeness = likenesses.get_likeness(session, name)
             files = likenesses.remove_likeness(session, likeness.id, actor=COMMAND_LINE, now=datetime.now(UTC))
-        # Committed, so it is not found any more, whatever goes wrong from here on; each step may be repeated.
-        for file in files:
-            workshop.blobs.delete(file)
-        snapshots = erasure.erase_removed(workshop.blobs, workshop.store)
+        try:
+            for file in files:
+                workshop.blobs.delete(file)
+            snapshots = erasure.erase_removed(workshop.blobs, workshop.store)
+        except SosieError:
+            err.print(
+                f"{escape(likeness.name)} is not found any more, but not all pictures and snapshots could be erased yet. Once the fault "
+                "below is mended, run `sosie storage check --erase-orphaned`; the snapshots follow by themselves."
+            )
+            raise
         workshop.store.scrub()
         with workshop.store.session() as session:
             audit.record(

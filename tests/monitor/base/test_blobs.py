@@ -266,6 +266,7 @@ def test_listing_and_deleting_go_on_after_a_fault(line: tuple[BucketBlobs, Bucke
     faults.plan("DELETE", fault)
     blobs.delete("index/ab/CURRENT")
     assert direct.get("index/ab/CURRENT") is None
+    assert faults.planned == []
 
 
 def test_throttling_that_does_not_end_is_told_after_a_bounded_number_of_tries(line: tuple[BucketBlobs, BucketBlobs, Faults]) -> None:
@@ -303,6 +304,7 @@ ACTS: dict[str, Callable[[Blobs], object]] = {
     "exists": lambda blobs: blobs.exists(NAME),
     "listed": lambda blobs: [*blobs.listed("evidence")],
     "folders": lambda blobs: blobs.folders("evidence"),
+    "delete": lambda blobs: blobs.delete(NAME),
 }
 act = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 

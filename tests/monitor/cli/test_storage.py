@@ -14,10 +14,11 @@ import pytest
 from monitor.base import settings
 from monitor.base.blobs import AREAS, Blobs
 from monitor.base.storage import open_blobs
+from monitor.scan import storage_check
 from monitor.scan.result import Posted
 from monitor.scan.workshop import Workshop
 from tests.monitor.household import SINGER, sosie
-from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.object_store import ACCESS_KEY, SECRET_KEY, SLOW_DOWN, ObjectStore, faulty_proxy
 
 
 @pytest.fixture
@@ -120,6 +121,28 @@ def test_who_is_removed_is_gone_from_everything_in_the_bucket(
     assert [vector for vector in gone if vector in left] == []
     assert sosie("scan", clips / "singer.mp4", "--json").objects[0]["matches"] == []
     assert sosie("index", "verify").status == 0
+
+
+def test_a_removal_that_cannot_erase_yet_says_so_and_what_to_run_then(
+    furnished: Path, bucket: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = vectors(furnished)
+    sosie("storage", "migrate", bucket)
+    monkeypatch.setenv("SOSIE_STORAGE_URL", bucket)
+    with faulty_proxy(object_store) as (url, faults):
+        monkeypatch.setenv("SOSIE_STORAGE_ENDPOINT", url)
+        faults.plan("DELETE", *[SLOW_DOWN] * 20)
+        ran = sosie("likeness", "remove", SINGER.name)
+        assert ran.status == 1
+        assert f"{SINGER.name} is not found any more, but not all" in ran.err
+        assert "503 SlowDown" in ran.err
+        faults.planned.clear()
+        monkeypatch.setattr(storage_check, "_YOUNG_S", -60.0)
+        assert "3 orphaned (erased)" in sosie("storage", "check", "--erase-orphaned").out
+        assert sosie("index", "show").status == 0
+    left = contents(blobs())
+    assert [vector for vector in gone if vector in b"".join(left.values())] == []
+    assert len([name for name in left if name.startswith("references/")]) == 3
 
 
 def test_a_flipped_bit_in_the_bucket_stops_the_scan_and_a_rebuild_mends_it(
