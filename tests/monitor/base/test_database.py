@@ -16,6 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import StatementError
 
 import monitor.base.audit
 import monitor.registry.likenesses
@@ -72,7 +73,7 @@ def test_times_come_back_aware_in_utc_and_equal(store: Store) -> None:
 
 
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
-    with pytest.raises(Exception, match="without a zone"):
+    with pytest.raises(StatementError, match="without a zone"):
         add_event(store, at=datetime(2026, 3, 1))
 
 

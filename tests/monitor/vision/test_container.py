@@ -154,7 +154,9 @@ class TestNothingElseIsOpened:
 @pytest.mark.shared_data
 class TestRealFiles:
     def test_every_video_is_sampled(self, shared: Path) -> None:
-        for path in sorted(p for p in (shared / "videos").rglob("*") if p.suffix in (".mp4", ".mkv", ".gif")):
+        videos = sorted(p for p in (shared / "videos").rglob("*") if p.suffix in (".mp4", ".mkv", ".gif"))
+        assert videos
+        for path in videos:
             info = probe(path)
             cursor, times = None, []
             while True:
