@@ -68,7 +68,7 @@ class _Lenient(string.Formatter):
         return kwargs.get(field_name, "unknown"), field_name
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:
-        return super().convert_field(value, conversion) if conversion in {"s", "r", "a"} else value  # type: ignore[arg-type]
+        return super().convert_field(value, conversion) if conversion in {"s", "r", "a"} else value
 
     def format_field(self, value: Any, format_spec: str) -> Any:
         width = "".join(filter(str.isdigit, format_spec))[:9]
