@@ -139,7 +139,7 @@ def set_shadow(session: Session, policy_id: str, shadow: bool, *, actor: str, no
 
 
 def get(session: Session, policy_id: str) -> StoredPolicy:
-    """By its id or an unambiguous beginning of it. Raises `NotFound`."""
+    """The stored policy of an id, or of an unambiguous beginning of an id. Raises `NotFound`."""
     return _found({row.id: row for row in session.scalars(select(StoredPolicy))}, policy_id)
 
 
@@ -149,12 +149,12 @@ def read(row: StoredPolicy) -> Policy:
 
 
 def list_policies(session: Session) -> list[StoredPolicy]:
-    """All, the newest first."""
+    """All stored policies, the newest first."""
     return list(session.scalars(select(StoredPolicy).order_by(StoredPolicy.proposed_at.desc(), StoredPolicy.id)))
 
 
 class Policies:
-    """What acts now. Thread-safe; asks the database each time, parses each text once."""
+    """Which policies act now. Thread-safe; asks the database each time, parses each text once."""
 
     def __init__(self, store: Store, unstored: Policy) -> None:
         self._store = store
@@ -180,7 +180,7 @@ class Policies:
         return InForce(active, tuple(shadows))
 
     def at(self, policy_id: str) -> Policy | None:
-        """The policy that assessments name so; None: it is not kept here."""
+        """The policy that assessments name by an id; None: no policy of that id is kept here."""
         if policy_id == self._unstored.id:
             return self._unstored
         with self._store.session(read_only=True) as session:

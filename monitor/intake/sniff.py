@@ -47,7 +47,7 @@ def sniff(path: Path) -> Sniffed:
 
 
 def sniff_bytes(head: bytes) -> Sniffed:
-    """As `sniff`, of bytes in hand; a GIF counts as a video, since it may move."""
+    """Name the format of bytes in hand, as `sniff` names that of a file; a GIF counts as a video, since a GIF may move."""
     if not head:
         return Sniffed(Kind.OTHER, "empty file")
     if box := isobmff.name(head):

@@ -87,7 +87,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`manifests[0]` is the active one; those nearest to it are kept first. Empty for a file without a manifest that can be read."""
+    """The manifests of a file. `manifests[0]` is the active one; those nearest to the active one are kept first.
+
+    Empty for a file without a manifest that can be read.
+    """
 
     manifests: tuple[Manifest, ...] = ()
     left_out_manifests: int = 0

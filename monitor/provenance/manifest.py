@@ -153,7 +153,7 @@ def generator_of(store: Json) -> str | None:
 
 
 def short_path(uri: str) -> str:
-    """`self#jumbf=/c2pa/LABEL/…` without the part that is the same for all, safe to print."""
+    """An address in a manifest store, safe to print: `self#jumbf=/c2pa/LABEL/…` without the part that all share."""
     return plain(uri.removeprefix(crjson.STORE))
 
 

@@ -44,7 +44,9 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """`ai` is the strongest that any field declares, `where` that field; `points_at` what XMP says of where the manifest is.
+    """What a file's metadata declares.
+
+    `ai` is the strongest that any field declares, `where` that field; `points_at` what XMP says of where the manifest is.
 
     `orphans`: where pieces of a manifest lie that no reader looks for. `signals` are for a reviewer.
     """

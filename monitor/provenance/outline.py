@@ -106,7 +106,7 @@ def outline(history: History) -> tuple[Node, ...]:
 
 
 def heading(node: Node) -> str:
-    """Of a tree: which manifest this is, and its title by its own account."""
+    """The line above a tree: which manifest the tree begins with, and the title that manifest gives."""
     what = "This file" if node.number == 1 else "Another manifest in the file"
     return f"{what}: {node.manifest.title}" if node.manifest.title else what
 

@@ -85,7 +85,7 @@ def get_likeness(session: Session, name_or_id: str) -> Likeness:
 
 
 def list_likenesses(session: Session, *, include_removed: bool = False) -> list[Likeness]:
-    """All of them by name; removed ones only when asked for."""
+    """All likenesses by name; removed ones only when asked for."""
     query = select(Likeness).order_by(Likeness.name_key, Likeness.created_at, Likeness.id)
     return list(session.scalars(query if include_removed else query.where(Likeness.removed_at.is_(None))))
 

@@ -110,7 +110,7 @@ def references(session: Session, likeness_id: str) -> list[Reference]:
 
 
 def get_reference(session: Session, reference_id: str) -> Reference:
-    """Raises `NotFound`, also when its likeness was removed."""
+    """The reference of that id. Raises `NotFound`, also when the likeness it is of was removed."""
     if (reference := session.get(Reference, reference_id)) is None:
         raise _no_reference(reference_id)
     return reference

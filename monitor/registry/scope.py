@@ -20,7 +20,7 @@ USES = ("advertising", "broadcast", "education", "fan work", "film", "game", "mu
 
 
 class Terms(Protocol):
-    """What was granted. None: without limit."""
+    """The limits of one consent. None: without that limit."""
 
     @property
     def id(self) -> str: ...
@@ -50,7 +50,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`consent`: the id of the one that covers the use. `breach`: without one, why the nearest does not, as words after "because"."""
+    """Which consent covers a use, or why none does.
+
+    `consent`: the id of the consent that covers the use. `breach`: without one, why the nearest consent does not, as words after "because".
+    """
 
     consent: str | None = None
     breach: str | None = None

@@ -19,10 +19,11 @@ from monitor.decision.facts import Facts
 from monitor.decision.policy import assess, assess_nobody
 from monitor.decision.policy import parse as parse_policy
 from monitor.intake.boxes import MAX_BOXES, payload, walk
-from monitor.intake.sniff import sniff_bytes
+from monitor.intake.sniff import Kind, sniff_bytes
 from monitor.provenance import aigc, manifest, metadata, xmp
-from monitor.provenance.boxes import read_boxes
+from monitor.provenance.boxes import is_iso, read_boxes
 from monitor.provenance.check import check
+from monitor.provenance.crowd import MAX_BOXES as CROWD
 from monitor.provenance.crowd import is_crowded
 from monitor.provenance.formats import hint
 from monitor.provenance.history import HISTORY_BYTES
@@ -33,7 +34,7 @@ from monitor.provenance.sentences import sentences
 from monitor.provenance.signature import MANIFESTS, chains, fingerprint, name_of, vouching
 from monitor.provenance.tree import history_of
 from monitor.provenance.trust import TrustLists
-from monitor.provenance.types import Provenance
+from monitor.provenance.types import AI, Provenance
 from monitor.review.queue import _beyond
 from monitor.vision.watermark import Sighting
 from streams.dead_letters import _post_id
@@ -72,7 +73,10 @@ def _png(content: bytes) -> None:
 
 
 def _crowd(content: bytes) -> None:
-    is_crowded(io.BytesIO(content))
+    crowded = is_crowded(io.BytesIO(content))
+    counted = content.count(b"jumd")
+    assert crowded <= (counted > CROWD)
+    assert is_iso(io.BytesIO(content)) or crowded == (counted > CROWD)
 
 
 def _signature(content: bytes) -> None:
@@ -89,7 +93,9 @@ def _xmp(content: bytes) -> None:
 
 
 def _label(content: bytes) -> None:
-    aigc.label(content.decode("utf-8", "replace"))
+    text = content.decode("utf-8", "replace")
+    assert aigc.label(text) in {None, *AI}
+    assert aigc.label(text + " " * aigc.MAX_CHARS) is None
 
 
 def _metadata(content: bytes) -> None:
@@ -124,7 +130,8 @@ def _stored(content: bytes) -> None:
         return
     for read in (Provenance.from_json, Sighting.from_json, lambda given: Facts.from_json(given, name="N")):
         with suppress(ValueError, TypeError, KeyError):
-            read(value)
+            found: Any = read(value)
+            assert isinstance(found, Provenance | Sighting | Facts)
 
 
 _POLICY_BYTES = 16 * 1024  # ruamel.yaml reads about 100 KiB/s
@@ -145,7 +152,8 @@ def _policy(content: bytes) -> None:
 
 def _sniff(content: bytes) -> None:
     assert sniff_bytes(content).name
-    hint(content)
+    assert sniff_bytes(content).kind in Kind
+    assert hint(content) in {None, "application/c2pa", "video/mp4", "audio/mpeg", "image/svg+xml"}
 
 
 def _message(content: bytes) -> None:
@@ -159,7 +167,7 @@ def _message(content: bytes) -> None:
 def _cursor(content: bytes) -> None:
     for given in (content.decode("utf-8", "surrogateescape"), base64.urlsafe_b64encode(content).decode()):
         with suppress(RequestRefused):
-            _beyond(given)
+            assert str(_beyond(given)).startswith("cases.priority > ")
 
 
 TARGETS: Mapping[str, Target] = {

@@ -239,7 +239,9 @@ def test_a_wrong_field_is_named_and_its_value_is_not(kind: type[Message], field:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_field_is_named(kind: type[Message]) -> None:
-    for name in (name for name, field in kind.model_fields.items() if field.is_required()):
+    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+    assert required
+    for name in required:
         without = {key: value for key, value in json.loads(message(kind)).items() if key != name}
         with pytest.raises(MessageRefused, match=f"{name}: Field required"):
             parse(kind, json.dumps(without).encode())

@@ -216,7 +216,9 @@ def test_a_full_temporary_folder_is_told() -> None:
 
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_told_as_faults_and_raise_nothing(raw: bytes) -> None:
-    lines(raw)
+    posts, faults, repeated = lines(raw)
+    told = raw.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    assert len(posts) + len(faults) + repeated == sum(bool(line.strip()) for line in told)
 
 
 @given(

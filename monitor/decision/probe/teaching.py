@@ -111,12 +111,12 @@ class Probe:
 
     @property
     def basis(self) -> str:
-        """What it was taught, in one phrase for a reviewer."""
+        """What the probe was taught, in one phrase for a reviewer."""
         taught = f"{self.synthetic.videos} generated and {self.captured.videos} captured videos"
         return f"probe {self.version}, taught by {taught}, held-back AUC {self.auc}"
 
     def shortcomings(self) -> tuple[str, ...]:
-        """Why it may not act; none: it may."""
+        """Why the probe may not act; empty where the probe may."""
         found = [
             f"{taught.videos} {word} videos of {taught.accounts} accounts, where {MIN_VIDEOS} of {MIN_ACCOUNTS} are needed"
             for word, taught in (("generated", self.synthetic), ("captured", self.captured))
@@ -129,7 +129,7 @@ class Probe:
         return tuple(found)
 
     def canonical(self) -> bytes:
-        """The content, in the one way of writing it."""
+        """The probe's content, written the one way."""
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()
 
     def to_json(self) -> dict[str, Any]:
@@ -177,7 +177,10 @@ class Trial:
 
 
 def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
-    """Raises `RequestRefused` where there are not two accounts of either class: then nothing can be held back."""
+    """A probe, taught by lessons.
+
+    Raises `RequestRefused` where there are not two accounts of either class: then nothing can be held back.
+    """
     lessons = sorted(lessons, key=lambda lesson: lesson.video_sha256)
     vectors, labels, groups = _columns(lessons, space)
     synthetic, captured = _taught(lessons, True), _taught(lessons, False)

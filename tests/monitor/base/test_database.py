@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import StatementError
 
 from monitor.base import audit
 from monitor.base.database import Store
@@ -65,7 +66,7 @@ def test_times_come_back_aware_in_utc_and_equal(store: Store) -> None:
 
 
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
-    with pytest.raises(Exception, match="without a zone"):
+    with pytest.raises(StatementError, match="without a zone"):
         add_event(store, at=datetime(2026, 3, 1))
 
 

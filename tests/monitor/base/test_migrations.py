@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.base import schema
 from monitor.base.database import Store
+from monitor.base.errors import DatabaseError
 from monitor.registry import consents
 from monitor.registry.scope import Use
 from monitor.review import cases, queue, verdicts, videos
@@ -173,7 +174,7 @@ def test_a_migration_that_fails_leaves_the_database_at_the_release_before(engine
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE relay_lease (id INTEGER)")  # in the way of the last statement
     store = Store(empty_database_url)
-    with pytest.raises(Exception, match="relay_lease"):
+    with pytest.raises(DatabaseError, match="relay_lease"):
         store.migrate()
     assert store.version() == release
     store.close()

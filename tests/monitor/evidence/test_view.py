@@ -31,7 +31,9 @@ def test_the_tree_tells_of_the_file_and_of_what_it_was_made_from(tmp_path: Path)
 
 
 def test_nothing_that_a_file_says_stands_at_the_margin() -> None:
-    for line in tree_text(hostile("x\n[1] trusted signer \x1b[2J\u2028", count=5, ingredients=5)).split("\n")[:-1]:
+    lines = tree_text(hostile("x\n[1] trusted signer \x1b[2J\u2028", count=5, ingredients=5)).split("\n")[:-1]
+    assert len(lines) > 20
+    for line in lines:
         assert line.startswith(("    ", "[")) or line.endswith("not shown.")
         assert line.isprintable()
         assert not line.startswith("[1] trusted")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.provenance import aigc, xmp
 from monitor.provenance.boxes import read_boxes
+from monitor.provenance.types import AI
 from tests.monitor.provenance.packets import DECLARED, FTYP, XMP_UUID, box
 
 KINDS = st.sampled_from([b"moov", b"udta", b"meta", b"trak", b"keys", b"ilst", b"uuid", b"XMP_", b"hdlr", b"jumb", b"free", b"\xa9too"])
@@ -33,7 +35,9 @@ def test_boxes(content: bytes) -> None:
 
 @given(st.binary(max_size=500))
 def test_boxes_of_noise(content: bytes) -> None:
-    read_boxes(io.BytesIO(content))
+    found = read_boxes(io.BytesIO(content))
+    assert all(0 <= start <= end <= len(content) for start, end in found.manifests)
+    assert sum(len(packet) for _, packet in found.xmp) <= len(content)
 
 
 @given(st.binary(max_size=300) | st.text().map(str.encode), st.integers(0, len(DECLARED)))
@@ -42,10 +46,13 @@ def test_xmp_with_noise_somewhere(noise: bytes, at: int) -> None:
     assert all(len(each.value) <= 4096 for each in found)
 
 
-@given(
-    st.text()
-    | st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)).map(str)
+LABELS = st.recursive(
+    st.none() | st.integers() | st.text() | st.sampled_from(["1", "2", "3"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["Label", "AIGC"]) | st.text(), inner),
 )
+
+
+@given(st.text() | LABELS.map(json.dumps))
 def test_labels(text: str) -> None:
-    aigc.label(text)
-    aigc.label('{"AIGC": ' + text + "}")
+    for written in (text, '{"AIGC": ' + text + "}"):
+        assert aigc.label(written) in {None, *AI}

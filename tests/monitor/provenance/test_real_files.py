@@ -66,7 +66,9 @@ def folder(shared: Path) -> Path:
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "MANIFEST.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        listed = list(csv.DictReader(file))
+    assert listed
+    return listed
 
 
 def lists(folder: Path, names: list[str]) -> TrustLists:

@@ -107,5 +107,6 @@ JSON = st.recursive(
 @given(JSON)
 def test_whatever_stands_in_a_store_has_no_words_or_some(content: Any) -> None:
     for store in ({"manifests": content}, {"manifests": [content]}, {"manifests": [{"assertions": content}]}):
-        assert isinstance(rubric_signals(store), list)
-    rubric_signals({"manifests": [{"assertions": {"c2pa.actions.v2": {"actions": content}}, "claim.v2": content}]})
+        assert all(signal.where and signal.text.endswith(".") for signal in rubric_signals(store))
+    actions = {"manifests": [{"assertions": {"c2pa.actions.v2": {"actions": content}}, "claim.v2": content}]}
+    assert "transformation:signal_ambiguousActions" in [signal.code for signal in rubric_signals(actions)]

@@ -62,7 +62,8 @@ def test_what_is_added_is_looked_for_by_this_and_any_other_machine(
         (template,) = each.current().templates
         assert (template.name, template.generator) == ("quill", "Quill")
         assert template.luma.dtype == np.float32
-    assert kept.current() is kept.current(), "decoded once"
+    first = kept.current()
+    assert kept.current() is first, "decoded once"
 
 
 def test_adding_it_again_changes_nothing_and_another_picture_replaces_it(kept: Watermarks, png: Path, tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ def test_evidence_jpegs_show_the_picture_and_carry_nothing_else() -> None:
 
 @pytest.mark.shared_data
 def test_every_malformed_file_gives_an_error_or_a_picture(shared: Path) -> None:
-    for path in sorted((shared / "malformed").iterdir()):
+    files = sorted((shared / "malformed").iterdir())
+    assert files
+    for path in files:
         assert outcome(path) in ("a picture", f"an error naming {path}")
 
 

@@ -50,7 +50,9 @@ def test_the_same_frames_as_sampled(tmp_path: Path, name: str, how: dict[str, ob
 def test_the_same_picture_as_the_source(tmp_path: Path, name: str, how: dict[str, object]) -> None:
     """Only the right frame comes close to the source's: its neighbours are far."""
     path = write(tmp_path / name, (moving_picture(number) for number in range(150)), **how)
-    for frame in stills(path, [frame.time_s for frame in sampled(path)], 4096):
+    shown = stills(path, [frame.time_s for frame in sampled(path)], 4096)
+    assert shown
+    for frame in shown:
         number = round(frame.time_s * 25)
         assert psnr_db(frame.image, moving_picture(number)) > 26
         assert psnr_db(frame.image, moving_picture(number)) > psnr_db(frame.image, moving_picture(number + 1)) + 6
@@ -61,6 +63,7 @@ def test_sampled_pictures_differ_little_from_exact_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "x.mp4", (moving_picture(number) for number in range(250)), options={"g": "250", "bf": "3"})
     seen = sampled(path)
     exact = stills(path, [frame.time_s for frame in seen], 4096)
+    assert exact
     for one, other in zip(seen, exact, strict=True):
         neighbour = moving_picture(round(one.time_s * 25) + 1)
         assert psnr_db(one.image, other.image) > psnr_db(other.image, neighbour) + 3
@@ -123,7 +126,9 @@ def test_errors(tmp_path: Path) -> None:
 
 @pytest.mark.shared_data
 def test_real_videos(shared: Path) -> None:
-    for path in sorted((shared / "videos" / "faces_talking").glob("*.mp4"))[:4]:
+    videos = sorted((shared / "videos" / "faces_talking").glob("*.mp4"))[:4]
+    assert videos
+    for path in videos:
         seen = sample(path, None, SampleOptions(short_side_px=8192, max_frames=6)).frames
         exact = stills(path, [frame.time_s for frame in seen], 8192)
         assert [frame.time_s for frame in exact] == [frame.time_s for frame in seen]
