@@ -15,10 +15,10 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import decoder
 from tests.streams.stage import NO_RESULT, Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
-def until(true: Callable[[], bool], stage: Stage, limit_s: float = 120) -> None:
+def until(true: Callable[[], bool], stage: Stage, limit_s: float = 400) -> None:
     deadline = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < deadline, stage.logs()
