@@ -136,7 +136,7 @@ def test_nearly_everything_failing_stops_it_with_a_loud_reason(sqlite_stage: Mak
         broken.write_text("no video at all")
         stage.post(["broken.mp4"] * 60, fresh=False)
         worker = stage.worker(restarted=False)
-        assert worker.wait(120) == 1
+        assert worker.wait() == 1
         assert worker.says("events in a row failed for good, the last with 'not_a_video'; the worker stops")
         report = stage.report()
         assert report.dead["not_a_video"] <= 3 * 5 + 3
@@ -157,7 +157,7 @@ def test_a_record_that_stops_the_client_itself_stops_the_worker_with_what_to_do_
     with sqlite_stage() as stage:
         ((partition, offset),) = stage.send([Record(key=b"k", value=b"{}", headers={NoUtf8("x"): b"1"})])
         worker = stage.worker(restarted=False)
-        assert worker.wait(120) == 1
+        assert worker.wait() == 1
         assert worker.says("holds a record that Kafka's clients for Python cannot read")
         assert worker.says("kafka-delete-records.sh")
         assert stage.behind() == 1
