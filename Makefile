@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SIDE_BY_SIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+APART := $(BIN)/pytest --numprocesses=2 --dist=worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --all-extras pyproject.toml
 
@@ -15,7 +16,7 @@ test: .venv/dev lint types imports pytest
 # The same checks at full length, each of which has a slice in `make test`.
 test-long: .venv/dev
 	$(SIDE_BY_SIDE) -m "long and not alone"
-	$(BIN)/pytest -m "long and alone"
+	$(APART) -m "long and alone"
 
 install: .venv/runtime
 
@@ -44,10 +45,10 @@ types: .venv/dev
 imports: .venv/dev
 	$(BIN)/lint-imports
 
-# Side by side; then what wants the machine to itself.
+# Side by side; then, apart from them, whole workers.
 pytest: .venv/dev
 	$(SIDE_BY_SIDE) -m "not long and not alone"
-	$(BIN)/pytest -m "not long and alone"
+	$(APART) -m "not long and alone"
 
 # Hundreds of faults against a real Kafka: make chaos FAULTS=500 SEED=7
 chaos: .venv/dev

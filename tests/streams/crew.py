@@ -50,7 +50,7 @@ class Worker:
         """SIGTERM, as for a new release: it ends what it is at, and is started again."""
         self._process.terminate()
 
-    def terminate(self, limit_s: float = 120) -> None:
+    def terminate(self, limit_s: float = 400) -> None:
         """SIGTERM, as soon as it hears it: a process that has only just begun to load would end by the signal itself."""
         self._stopping.set()
         deadline = time.monotonic() + limit_s
@@ -59,7 +59,7 @@ class Worker:
             time.sleep(0.05)
         self._process.terminate()
 
-    def wait(self, limit_s: float = 90) -> int:
+    def wait(self, limit_s: float = 300) -> int:
         """Its last exit status."""
         self._watch.join(limit_s)
         if self._watch.is_alive():
@@ -127,7 +127,7 @@ class Worker:
             self._start()
 
 
-def decoder(pids: Iterable[int], video: Path, limit_s: float = 120) -> psutil.Process:
+def decoder(pids: Iterable[int], video: Path, limit_s: float = 400) -> psutil.Process:
     """The process below one of these that decodes this video, stopped in the midst of it: to be killed, or left so.
 
     Its provenance, a moment's work of the same process, comes first, and is let pass.

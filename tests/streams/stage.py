@@ -146,7 +146,7 @@ class Stage:
             self.made += 1
             set_trap(self.traps, point, action, self.made)
 
-    def wait_until_quiet(self, *, done: Callable[[Report], bool] | None = None, limit_s: float = 240) -> Report:
+    def wait_until_quiet(self, *, done: Callable[[Report], bool] | None = None, limit_s: float = 500) -> Report:
         """Until every event is committed and every trap was met (or `done`); returns what reconciliation says then."""
         deadline = time.monotonic() + limit_s
         while True:
@@ -254,7 +254,7 @@ class Stage:
             self._check_relayed({(case, sequence) for case, sequence, _, _ in events})
 
     def _check_relayed(self, wanted: set[tuple[str, int]]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         told = self.published()
         while {(event.case_id, event.sequence) for event in told} != wanted:
             assert time.monotonic() < deadline, f"not all case events were published\n{self.logs()}"

@@ -17,7 +17,7 @@ from tests.streams.conftest import SEED, MakeStage, register
 from tests.streams.recall import MEMORIES
 from tests.streams.stage import Stage, staged
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 

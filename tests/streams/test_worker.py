@@ -18,7 +18,7 @@ from tests.streams.stage import NO_RESULT, Stage
 pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
-def until(true: Callable[[], bool], stage: Stage, limit_s: float = 300) -> None:
+def until(true: Callable[[], bool], stage: Stage, limit_s: float = 400) -> None:
     deadline = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < deadline, stage.logs()
@@ -170,7 +170,7 @@ def test_a_record_that_stops_the_client_itself_stops_the_worker_with_what_to_do_
     with sqlite_stage() as stage:
         ((partition, offset),) = stage.send([Record(key=b"k", value=b"{}", headers={NoUtf8("x"): b"1"})])
         worker = stage.worker(restarted=False)
-        assert worker.wait(120) == 1
+        assert worker.wait() == 1
         assert worker.says("holds a record that Kafka's clients for Python cannot read")
         assert worker.says("kafka-delete-records.sh")
         assert stage.behind() == 1
