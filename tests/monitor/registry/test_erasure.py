@@ -19,7 +19,7 @@ from monitor.base.database import Store
 from monitor.base.metrics import Metrics
 from monitor.registry.erasure import erase_removed
 from monitor.registry.gallery import Gallery, Gone
-from tests.monitor.base.test_blobs import bucket_blobs
+from tests.monitor.base.blob_engines import bucket_blobs
 from tests.monitor.fakes import ALIGNED, CLIP, DIM, identity
 from tests.monitor.registry.test_gallery import found, registered, removed
 from tests.object_store import ObjectStore
