@@ -140,7 +140,7 @@ def test_a_removal_that_cannot_erase_yet_says_so_and_what_to_run_then(
         monkeypatch.setattr(storage_check, "_YOUNG_S", -60.0)
         assert "3 orphaned (erased)" in sosie("storage", "check", "--erase-orphaned").out
         assert sosie("index", "show").status == 0
-    left = contents(blobs())
+        left = contents(blobs())
     assert [vector for vector in gone if vector in b"".join(left.values())] == []
     assert len([name for name in left if name.startswith("references/")]) == 3
 
