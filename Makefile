@@ -4,7 +4,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 APART := $(BIN)/pytest --numprocesses=2 --dist=worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --all-extras pyproject.toml
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --constraints requirements/constraints.in --all-extras pyproject.toml
 
 .PHONY: demo test test-long install lint types imports pytest chaos fuzz bench requirements clean
 
