@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
@@ -19,7 +18,6 @@ from monitor.base.files import exclusive, storage_errors, write_atomically
 T = TypeVar("T")
 
 _TURNS = 100
-_DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class FolderBlobs:
@@ -121,8 +119,16 @@ class FolderBlobs:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    hidden = len(folder.parts)
-    return (path for path in folder.rglob("[!.]*") if path.is_file() and not any(part.startswith(".") for part in path.parts[hidden:]))
+    """What is not hidden, at any depth; folders that others delete meanwhile are passed over."""
+    for parent, folders, names in os.walk(folder, onerror=_but_gone):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
+
+
+def _but_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _in_its_folder(write: Callable[[], T]) -> T:
@@ -146,5 +152,4 @@ def _faults(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        step = "Make it writable again for the user Sosie runs as" if error.errno in _DENIED else "Check the disk and its mount"
-        raise StorageUnavailable(path, f"the folder of blobs refuses: {error.strerror}", step) from error
+        raise StorageUnavailable(path, f"the folder of blobs refuses: {error.strerror}", "Check the disk and its mount") from error

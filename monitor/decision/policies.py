@@ -115,7 +115,7 @@ def _require_second_person(chosen: StoredPolicy, actor: str) -> None:
         raise RequestRefused(
             f"Policy {chosen.id}",
             f"{changes}, and nobody proposed it: it was read from a file",
-            f"`sosie policy show {chosen.id} > FILE`, then `sosie policy propose FILE --as ACCOUNT`; another account activates it",
+            f"Save what `sosie policy show {chosen.id}` prints, and `sosie policy propose FILE --as ACCOUNT`; another account activates it",
         )
     if actor == chosen.proposed_by:
         raise RequestRefused(

@@ -349,7 +349,8 @@ def _place(tree: Any, path: Sequence[int | str], error: Any, text: str) -> str:
     for depth, part in enumerate(path, 1):
         if not isinstance(tree, CommentedMap) or part not in tree.lc.data:
             break
-        at_key = depth < len(path) or error.get("type") in {"extra_forbidden", "missing", "enum"}
+        of_key = error.get("type") in {"extra_forbidden", "missing", "enum"} or isinstance(tree[part], CommentedMap)
+        at_key = depth < len(path) or of_key
         line, column = (tree.lc.key if at_key else tree.lc.value)(part)
         tree = tree[part]
     if isinstance(tree, str) and (mistake := mistake_in(tree)):  # a sentence: where in it

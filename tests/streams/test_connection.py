@@ -281,7 +281,7 @@ def test_without_brokers_the_setting_is_named_and_what_works_without(tmp_path: P
     with pytest.raises(ConfigError) as caught:
         use(load({}, home=tmp_path))
     assert caught.value.thing == "SOSIE_KAFKA_BROKERS"
-    assert "`sosie scan`" in caught.value.reason
+    assert "`sosie scan FILE`" in caught.value.reason
     assert "HOST:PORT" in caught.value.next_step
 
 

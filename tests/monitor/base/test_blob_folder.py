@@ -84,7 +84,9 @@ def _as_a_user_who_may_not(home: Path) -> None:
         os.setgroups([])
         os.setuid(65534)
     for write in (*WRITES, lambda blobs: blobs.delete("evidence/held.jpg")):
-        with pytest.raises(StorageUnavailable, match=f"^{home}/evidence.*Permission denied.*Make it writable again"):
+        with pytest.raises(
+            StorageUnavailable, match=f"^{home}/evidence.*Permission denied.*Give Sosie's user the right to read and write there"
+        ):
             write(FolderBlobs(home))
 
 

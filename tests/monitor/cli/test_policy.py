@@ -48,10 +48,11 @@ def test_check_names_the_line_of_a_mistake_and_what_a_good_one_changes(home: Pat
     assert ran.status == 1
     line = 1 + TEXT.splitlines().index("flag_at: 0.5")
     assert f"{bad}:{line}:10: flag_at:" in ran.err
+    line = next(number for number, text in enumerate(TEXT.splitlines(), 1) if "{score}" in text)
     bad.write_text(TEXT.replace("{score}", "{score:.2f}"))
     refused = sosie("policy", "check", str(bad))
     assert refused.status == 1
-    assert f"{bad}:37:64: signals.face_match.text: {{score:.2f}} asks for a format; write {{score}}" in refused.err
+    assert f"{bad}:{line}:64: signals.face_match.text: {{score:.2f}} asks for a format; write {{score}}" in refused.err
 
 
 def test_the_schema_knows_routes_and_signals(home: Path) -> None:

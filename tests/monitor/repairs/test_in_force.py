@@ -261,6 +261,24 @@ def test_a_policy_of_another_release_gives_way(proposed: tuple[str, str], tmp_pa
     assert judging() == ""
 
 
+SHOW, PROPOSE = "sosie policy show {}", "sosie policy propose FILE --as ACCOUNT"
+
+
+@mends(SHOW, PROPOSE)
+def test_a_policy_that_a_scan_kept_of_a_file_acts_once_two_people_want_it(
+    proposed: tuple[str, str], tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(TEXT.replace("flag_at: 0.5", "flag_at: 0.9"))
+    monkeypatch.setenv("SOSIE_POLICY", str(file))
+    kept = worked(sosie("scan", video, "--json")).objects[0]["assessment"]["policy"]
+    broken = sosie("policy", "activate", kept, "--as", "bo")
+    assert broken.status == 1
+    (tmp_path / "shown.yaml").write_text(worked(follow(broken, SHOW)).out)
+    worked(follow(broken, PROPOSE, FILE=tmp_path / "shown.yaml", ACCOUNT="ada"))
+    worked(sosie("policy", "activate", kept, "--as", "bo"))
+
+
 @mends(LIST)
 def test_a_policy_that_is_not_stored_is_looked_up(proposed: tuple[str, str]) -> None:
     shown = worked(follow(sosie("policy", "activate", "nothing", "--as", "bo"), LIST))

@@ -14,7 +14,7 @@ from monitor.registry import references
 from monitor.review import videos
 from monitor.scan.workshop import Workshop
 from tests.monitor.cli.test_index import flip
-from tests.monitor.cli.test_serve import served, stopped
+from tests.monitor.cli.test_serve import get, served, stopped
 from tests.monitor.household import ACTOR, SINGER, picture, sosie
 from tests.monitor.repairs import follow, mends, told, worked
 from tests.monitor.vision.encoders import write_encoder
@@ -123,7 +123,8 @@ def test_a_setting_that_is_none_is_looked_up(home: Path, monkeypatch: pytest.Mon
 @mends("sosie serve")
 def test_the_first_account_is_made_by_serving(home: Path) -> None:
     told(sosie("account", "list"), "sosie serve")
-    with served() as (process, _, _):
+    with served() as (process, address, _):
+        assert get(f"{address}/health/live").status_code == 200, "it is up: what stops it now is the server's own end"
         assert stopped(process).status == 0
     assert "admin" in sosie("account", "list").out
 

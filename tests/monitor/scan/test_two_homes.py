@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from monitor.cast.credentials import Studio
 from monitor.decision.probe import teaching
 from monitor.provenance.trust import TrustLists
 from monitor.provenance.trust_shelf import TrustShelf
-from monitor.review import videos
 from monitor.scan.judged_by import judged_by_others
 from monitor.scan.workshop import Workshop
 from tests.monitor.base.test_migrations import _upgrade
 from tests.monitor.decision.probe.school import SPACE, lessons
 from tests.monitor.provenance.test_trust_shelf import of_before
+from tests.monitor.review.helpers import VERSIONS, add_assessment, add_post, add_video
 from tests.monitor.vision.marks import write_mark
 
 Machine = Callable[..., Workshop]
@@ -95,24 +96,10 @@ def test_a_machine_of_other_settings_shows_by_what_it_judged_lately(
 
     def judged(workshop: Workshop, post: str, at: datetime) -> None:
         with workshop.store.session() as session:
-            sha256 = "ab" * 32
-            videos.record_video(session, sha256=sha256, size_bytes=1, duration_s=1.0, truncated_at_s=None, provenance={}, now=at)
-            videos.record_post(session, id=post, video_sha256=sha256, source="a.mp4", now=at)
-            videos.record_assessment(
-                session,
-                post_id=post,
-                video_sha256=sha256,
-                likeness_id=None,
-                risk=0.1,
-                flagged=False,
-                reasons=[],
-                matches=[],
-                policy_version="p",
-                index_version="i",
-                model_version="m",
-                trust_version=workshop.trust.version,
-                now=at,
-            )
+            add_video(session, "ab" * 32, now=at)
+            add_post(session, post, "ab" * 32, now=at)
+            versions = replace(VERSIONS, trust=workshop.trust.version)
+            add_assessment(session, post, "ab" * 32, likeness=None, flagged=False, versions=versions, now=at)
 
     judged(here, "p1", now)
     judged(there, "p2", now - timedelta(days=2))
