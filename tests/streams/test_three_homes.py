@@ -17,7 +17,8 @@ from monitor.base.blob_folder import FolderBlobs
 from monitor.base.blobs import AREAS
 from monitor.base.storage import open_blobs, storage_key
 from monitor.base.storage_moves import copy_blobs
-from tests.monitor.household import finished, script
+from monitor.cast.credentials import Studio
+from tests.monitor.household import finished, script, sosie
 from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore
 from tests.streams.conftest import MakeStage
 from tests.streams.crew import Worker
@@ -93,7 +94,17 @@ def console(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Cli
         finished(process, 60)
 
 
-def test_every_still_and_reference_is_seen_from_everywhere_and_fingerprints_are_shared(
+def trust_updated_on_the_third_machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put a list in force where neither worker runs; its version."""
+    anchors = stage.folder / "cameras.pem"
+    anchors.write_bytes(Studio("Camera Maker").anchor_pem)
+    for name, value in machine(stage, "home-of-the-console").items():
+        monkeypatch.setenv(name, value)
+    assert sosie("trust", "update", anchors, "--name", "Cameras").status == 0
+    return str(sosie("trust", "show", "--json").objects[0]["version"])
+
+
+def test_every_still_and_reference_is_seen_from_everywhere_fingerprints_and_lists_are_shared(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = worker(stage, "home-of-one")
@@ -110,8 +121,12 @@ def test_every_still_and_reference_is_seen_from_everywhere_and_fingerprints_are_
 
     one = worker(stage, "home-of-one")
     until(stage, lambda: one.holds > 0 and two.holds > 0)
-    stage.post(CLIPS * 2)
+    lists = trust_updated_on_the_third_machine(stage, monkeypatch)
+    after = stage.post(CLIPS * 2)
     stage.wait_until_quiet()
+    judged = stage.rows("SELECT post_id, trust_version FROM assessments")
+    assert {version for post, version in judged if post in after} == {lists}, "what is posted after the update is judged by it, everywhere"
+    assert lists not in {version for post, version in judged if post not in after}
     assert len({post for post, _ in stage.outcomes().items()}) == len(stage.posted)
     assert len(stage.rows("SELECT id FROM cases")) == 3, "one of the clip posted twice, two of the bytes of their own"
 
