@@ -52,7 +52,7 @@ def stage(server: Server, tmp_path: Path, household: Household, kafka_broker: Br
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("every", [3, pytest.param(1, id="all", marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [4, pytest.param(1, id="all", marks=pytest.mark.long)])
 def test_each_of_them_is_named_waited_out_and_costs_no_post(stage: Stage, server: Server, every: int) -> None:
     stage.post(MIX)
     stage.worker()
