@@ -19,8 +19,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Select, select, text, update
+from sqlalchemy import JSON, BigInteger, Dialect, Index, LargeBinary, Select, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from monitor.base import audit
 from monitor.base.database import Base, Store, insert_if_absent, locked
@@ -47,6 +48,25 @@ class InForceKind(Base):
     generation: Mapped[int] = mapped_column(BigInteger)
 
 
+class _Detail(TypeDecorator[dict[str, Any]]):
+    """A JSON object; what is none comes back as None, so that a damaged row can be shown, replaced and ended like any other."""
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        read = super().result_processor(dialect, coltype)
+
+        def processed(value: Any) -> Any:
+            try:
+                found = value if read is None else read(value)
+            except ValueError:
+                return None
+            return found if isinstance(found, dict) else None
+
+        return processed
+
+
 class InForceItem(Base):
     """One item from `added_at` until `until`; None: still."""
 
@@ -68,7 +88,7 @@ class InForceItem(Base):
     name: Mapped[str]
     sha256: Mapped[str]
     content: Mapped[bytes] = mapped_column(LargeBinary)
-    detail: Mapped[dict[str, Any]]
+    detail: Mapped[dict[str, Any]] = mapped_column(_Detail)
     added_at: Mapped[datetime]
     added_by: Mapped[str]
     until: Mapped[datetime | None]
@@ -260,7 +280,7 @@ def _ever(session: Session, kind: str) -> set[tuple[str, str]]:
 def _items(session: Session, kind: str) -> tuple[Item, ...]:
     row = InForceItem
     query = _live(select(row.id, row.name, row.sha256, row.detail, row.added_at, row.added_by), kind)
-    return tuple(Item(*values) for values in session.execute(query))
+    return tuple(_item(*values) for values in session.execute(query))
 
 
 def _held(session: Session, kind: str, name: str | None = None) -> tuple[Item, ...]:
@@ -268,10 +288,15 @@ def _held(session: Session, kind: str, name: str | None = None) -> tuple[Item, .
     query = _live(select(row.id, row.name, row.sha256, row.detail, row.added_at, row.added_by, row.content), kind)
     found = []
     for values in session.execute(query if name is None else query.where(row.name == name)):
-        item = Item(*values)
+        item = _item(*values)
         whole = hashlib.sha256(item.content or b"").hexdigest() == item.sha256
-        found.append(item if whole else replace(item, content=None, damaged=True))
+        found.append(item if whole and not item.damaged else replace(item, content=None, damaged=True))
     return tuple(found)
+
+
+def _item(id: int, name: str, sha256: str, detail: dict[str, Any] | None, *rest: Any) -> Item:
+    item = Item(id, name, sha256, detail or {}, *rest)
+    return item if detail is not None else replace(item, damaged=True)
 
 
 def _live(query: Select[Any], kind: str) -> Select[Any]:

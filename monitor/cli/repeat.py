@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -47,6 +48,8 @@ def repeat(
         whole = sum(1 for each in repetitions if each.same and "match" in each.anew)
         same = sum(1 for each in repetitions if each.same)
         out.print(f"{same} of {len(repetitions)} assessments say the same again; of {whole} the match was made anew as well.")
+        for why, times in Counter(why for each in repetitions for why in each.why_not).most_common():
+            out.print(f"  not made anew in {times}: {escape(why)}")
     if not all(each.same for each in repetitions):
         raise typer.Exit(1)
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.base import settings
-from monitor.base.errors import NotAVideo, NotFound, SosieError, SosieFault
+from monitor.base.errors import NotAVideo, NotFound, RequestRefused, SosieError, SosieFault
 from monitor.cli.output import err, out, print_error, print_json
 from monitor.intake.sniff import Kind, sniff
 from monitor.provenance.sentences import sentences
 from monitor.registry.territories import require
+from monitor.review.videos import Post
 from monitor.review.vocabulary import Verdict, clauses
 from monitor.review.words import day
 from monitor.scan.pipeline import Pipeline
@@ -43,6 +45,10 @@ def scan(
     caption: Annotated[str | None, typer.Option(help="The caption they were posted with.")] = None,
     purpose: Annotated[str | None, typer.Option(help="What they are for; consents may be limited to it.")] = None,
     territory: Annotated[str | None, typer.Option(help="Where they are shown: DE, US-CA (ISO 3166), EU; 001 for everywhere.")] = None,
+    post: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The post's identity: one that is known is judged anew, in place of what was said of it."),
+    ] = None,
 ) -> None:
     """Scan videos: provenance, matches, risk and reasons; flagged ones go to the review queue.
 
@@ -59,7 +65,7 @@ def scan(
             "purpose": purpose,
             "territory": territory and require(territory, "--territory"),
         }
-        posts = [Posted.of(source, **known) for source in found]
+        posts = [Posted.of(source, **known) for source in found] if post is None else [_anew(workshop, found, post, known)]
         workers, keep_stills = workshop.settings.decode_workers, report is not None
         scanned = scan_all(workshop.pipeline, posts, workers=workers, keep_stills=keep_stills) if posts else ()
         reported: list[Outcome] = []  # with their pictures, so only where they are wanted
@@ -79,6 +85,21 @@ def scan(
             err.print(f"Report: {report}")
     if failed:
         raise typer.Exit(2)
+
+
+def _anew(workshop: Workshop, sources: Sequence[str], post: str, known: dict[str, Any]) -> Posted:
+    """The post by that identity, with what is on record of it. Raises `RequestRefused` for what would be another post."""
+    if len(sources) != 1:
+        raise RequestRefused("--post", f"is one post's identity, and {len(sources)} videos are given", "Scan one video at a time")
+    with workshop.store.session(read_only=True) as session:
+        stored = session.get(Post, post)
+        if stored is None:
+            return Posted(sources[0], post, **known)
+        if any(value is not None for value in known.values()):
+            raise RequestRefused(
+                f"Post {post}", "is known, and what is on record of it counts", "Leave out --account and the other details"
+            )
+        return Posted(**{each.name: getattr(stored, each.name) for each in fields(Posted)} | {"source": sources[0]})
 
 
 def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_stills: bool = False) -> Iterator[Outcome]:

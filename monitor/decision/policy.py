@@ -218,9 +218,14 @@ def load_policy(file: Path | None) -> Policy:
     if file is None:
         return default_policy()
     try:
-        return parse(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(file, f"cannot be read: {error}", "Check SOSIE_POLICY; without it the shipped policy is used") from error
+        content = file.read_bytes()
+        return parse(content.decode("utf-8"), str(file))
+    except OSError as error:
+        raise PolicyError(file, f"cannot be read: {error.strerror}", "Check the path, and SOSIE_POLICY if it names this file") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise PolicyError(f"{file}:{line}:{column}", "is not UTF-8", "Save the file as UTF-8") from error
 
 
 def parse(text: str, name: str, *, of_before: bool = False) -> Policy:

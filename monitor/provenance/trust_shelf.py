@@ -153,6 +153,9 @@ def _kind(item: Item) -> Kind:
 
 def _damaged(item: Item) -> InForceUnreadable:
     name, kind = shlex.quote(item.name), shlex.quote(str(item.detail.get("kind")))
+    if "kind" not in item.detail:  # which list it was cannot be said any more
+        next_step = f"Remove it: `sosie trust remove {name}`, and put it in force anew from its publisher"
+        return InForceUnreadable(f"Trust list {item.name!r}", DAMAGED, next_step)
     return InForceUnreadable(
         f"Trust list {item.name!r}",
         DAMAGED,

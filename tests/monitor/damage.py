@@ -7,7 +7,7 @@ from sqlalchemy import text
 from monitor.base.database import Store
 
 
-def damage(store: Store, kind: str, name: str | None = None, content: bytes = b"rubbish") -> int:
+def damage(store: Store, kind: str, name: str | None = None, content: bytes = b"rubbish", column: str = "content") -> int:
     """Other bytes in place of those in force of this kind, and of this name if one is given; how many items that hit."""
     with store.session() as session:
         if session.get_bind().dialect.name == "postgresql":
@@ -15,7 +15,7 @@ def damage(store: Store, kind: str, name: str | None = None, content: bytes = b"
         else:
             (kept,) = session.execute(text("SELECT sql FROM sqlite_master WHERE name = 'in_force_items_no_update'")).one()
             session.execute(text("DROP TRIGGER in_force_items_no_update"))
-        query = text("UPDATE in_force_items SET content = :content WHERE kind = :kind AND until IS NULL AND (name = :name OR :any)")
+        query = text(f"UPDATE in_force_items SET {column} = :content WHERE kind = :kind AND until IS NULL AND (name = :name OR :any)")
         hit = session.connection().execute(query, {"content": content, "kind": kind, "name": name or "", "any": name is None}).rowcount
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("ALTER TABLE in_force_items ENABLE TRIGGER ALL"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -62,6 +64,25 @@ def test_the_same_file_twice_is_one_case_with_two_posts(furnished: Path, clips: 
     assert "opened" in first.out
     assert "joined" in second.out
     assert rows(furnished, *TABLES) == {"videos": 1, "posts": 2, "cases": 1, "case_posts": 2, "assessments": 2}
+
+
+def test_a_known_post_is_judged_anew_with_what_is_on_record_of_it(furnished: Path, clips: Path) -> None:
+    singer = clips / "singer.mp4"
+    assert sosie("scan", singer, "--post", "first", "--account", "@somebody").status == 0
+    assert sosie("likeness", "remove", SINGER.name).status == 0
+    again = sosie("scan", singer, "--post", "first")
+    assert "No protected likeness was found." in again.out
+    assert rows(furnished, "posts", "superseded_assessments") == {"posts": 1, "superseded_assessments": 1}
+    with closing(sqlite3.connect(furnished / "sosie.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM assessments WHERE flagged").fetchone() == (0,), "no old flag stands"
+        assert database.execute("SELECT account FROM posts").fetchall() == [("@somebody",)]
+
+    told = sosie("scan", singer, "--post", "first", "--account", "@other")
+    assert (told.status, "is known, and what is on record of it counts" in told.err) == (1, True)
+    two = sosie("scan", singer, clips / "stranger.mp4", "--post", "first")
+    assert (two.status, "one post's identity, and 2 videos are given" in two.err) == (1, True)
+    other = sosie("scan", clips / "stranger.mp4", "--post", "first")
+    assert (other.status, "is known with other bytes" in other.err) == (2, True)
 
 
 def test_the_licensed_account_is_cleared_and_no_other(furnished: Path, clips: Path) -> None:

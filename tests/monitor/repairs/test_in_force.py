@@ -73,6 +73,18 @@ def test_a_damaged_list_is_put_anew_or_removed(own: Path, video: Path, command: 
 
 
 @mends(TRUST_REMOVE)
+@pytest.mark.parametrize("command", ["show", "verify", "provenance"])
+def test_a_list_whose_row_cannot_be_read_is_removed(own: Path, video: Path, command: str) -> None:
+    with Workshop(settings.load()) as workshop:
+        assert damaging.damage(workshop.store, "trust", content=b"not json", column="detail") == 1
+    broken = sosie("provenance", video) if command == "provenance" else sosie("trust", command)
+    assert broken.status == (0 if command == "show" else 1)
+    worked(follow(broken, TRUST_REMOVE))
+    worked(sosie("trust", "update", own, "--name", "Our cameras"))
+    worked(sosie("provenance", video))
+
+
+@mends(TRUST_REMOVE)
 def test_a_list_of_the_settings_name_is_removed(own: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = tmp_path / "Our cameras"
     there.write_bytes(own.read_bytes())

@@ -50,7 +50,7 @@ _KEPT_FOR_GOOD = {
     "sqlite": [
         """CREATE TRIGGER in_force_items_no_update BEFORE UPDATE ON in_force_items
            WHEN OLD.until IS NOT NULL OR NEW.id <> OLD.id OR NEW.kind <> OLD.kind OR NEW.name <> OLD.name OR NEW.sha256 <> OLD.sha256
-             OR NEW.content <> OLD.content OR NEW.added_at <> OLD.added_at OR NEW.added_by <> OLD.added_by
+             OR NEW.content <> OLD.content OR NEW.detail <> OLD.detail OR NEW.added_at <> OLD.added_at OR NEW.added_by <> OLD.added_by
            BEGIN SELECT RAISE(ABORT, 'in_force_items is kept for good'); END""",
         """CREATE TRIGGER in_force_items_no_delete BEFORE DELETE ON in_force_items
            BEGIN SELECT RAISE(ABORT, 'in_force_items is kept for good'); END""",
@@ -59,8 +59,8 @@ _KEPT_FOR_GOOD = {
         """CREATE FUNCTION in_force_items_refuse() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN RAISE EXCEPTION 'in_force_items is kept for good'; END $$""",
         """CREATE TRIGGER in_force_items_no_update BEFORE UPDATE ON in_force_items FOR EACH ROW
-           WHEN (OLD.until IS NOT NULL OR (NEW.id, NEW.kind, NEW.name, NEW.sha256, NEW.content, NEW.added_at, NEW.added_by)
-             IS DISTINCT FROM (OLD.id, OLD.kind, OLD.name, OLD.sha256, OLD.content, OLD.added_at, OLD.added_by))
+           WHEN (OLD.until IS NOT NULL OR (NEW.id, NEW.kind, NEW.name, NEW.sha256, NEW.content, NEW.detail::text, NEW.added_at, NEW.added_by)
+             IS DISTINCT FROM (OLD.id, OLD.kind, OLD.name, OLD.sha256, OLD.content, OLD.detail::text, OLD.added_at, OLD.added_by))
            EXECUTE FUNCTION in_force_items_refuse()""",
         """CREATE TRIGGER in_force_items_no_delete BEFORE DELETE OR TRUNCATE ON in_force_items
            FOR EACH STATEMENT EXECUTE FUNCTION in_force_items_refuse()""",
