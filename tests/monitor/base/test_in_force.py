@@ -86,6 +86,7 @@ def test_what_ended_stays_with_its_time_and_who_and_cannot_be_rewritten(store: S
         "UPDATE in_force_items SET content = sha256",
         "UPDATE in_force_items SET until = NULL",
         "UPDATE in_force_items SET name = 'c' WHERE name = 'b'",
+        """UPDATE in_force_items SET detail = '{"kind": "other"}' WHERE name = 'b'""",
     ):
         with pytest.raises((DBAPIError, SosieError)), store.session() as session:
             session.connection().exec_driver_sql(statement)

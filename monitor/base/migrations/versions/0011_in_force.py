@@ -59,8 +59,9 @@ _KEPT_FOR_GOOD = {
         """CREATE FUNCTION in_force_items_refuse() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN RAISE EXCEPTION 'in_force_items is kept for good'; END $$""",
         """CREATE TRIGGER in_force_items_no_update BEFORE UPDATE ON in_force_items FOR EACH ROW
-           WHEN (OLD.until IS NOT NULL OR (NEW.id, NEW.kind, NEW.name, NEW.sha256, NEW.content, NEW.detail::text, NEW.added_at, NEW.added_by)
-             IS DISTINCT FROM (OLD.id, OLD.kind, OLD.name, OLD.sha256, OLD.content, OLD.detail::text, OLD.added_at, OLD.added_by))
+           WHEN (OLD.until IS NOT NULL OR
+             (NEW.id, NEW.kind, NEW.name, NEW.sha256, NEW.content, NEW.detail::text, NEW.added_at, NEW.added_by) IS DISTINCT FROM
+             (OLD.id, OLD.kind, OLD.name, OLD.sha256, OLD.content, OLD.detail::text, OLD.added_at, OLD.added_by))
            EXECUTE FUNCTION in_force_items_refuse()""",
         """CREATE TRIGGER in_force_items_no_delete BEFORE DELETE OR TRUNCATE ON in_force_items
            FOR EACH STATEMENT EXECUTE FUNCTION in_force_items_refuse()""",
