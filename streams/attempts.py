@@ -1,8 +1,8 @@
 """What was begun and not ended, kept where every machine sees it: so that an event that ends its worker can be told from its neighbours.
 
 A row is written before an event's handler begins, and deleted once it has ended, well or badly; a row that somebody else left
-behind says that its worker did not live to the end of it. One transaction per event: what ended meanwhile goes with the next one
-that begins, or with `flush`.
+behind says that its worker did not live to the end of it. One transaction at a time: all that began and ended while it ran goes
+with the next, so that events that are handled side by side share their transactions.
 
 A crash between two steps leaves a row too many, which costs its event a try of its own. Calls come from one event loop; the
 database is asked in one thread. Raises what `Store.session` raises.
@@ -11,7 +11,7 @@ database is asked in one thread. Raises what `Store.session` raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -71,6 +71,15 @@ class Attempt(Base):
     begun_at: Mapped[datetime]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Beginning:
+    """An event that somebody waits to begin; `durable` is done when its row is."""
+
+    event: Event
+    alone: bool
+    durable: asyncio.Future[None]
+
+
 class DatabaseAttempts:
     """`Attempts` in the table. One per process; close it."""
 
@@ -79,7 +88,9 @@ class DatabaseAttempts:
         self._owner = uuid4().hex
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sosie-attempts")
         self._before: dict[tuple[Place, int], str] = {}  # who left the rows that we have seen
+        self._begun: list[_Beginning] = []  # not yet being written
         self._ended: dict[tuple[Place, int], tuple[str, ...]] = {}
+        self._writer: asyncio.Task[None] | None = None
 
     async def left(self, place: Place) -> Mapping[int, Left]:
         def read() -> list[Attempt]:
@@ -92,7 +103,18 @@ class DatabaseAttempts:
         return {row.position: Left(row.tries, row.alone) for row in rows}
 
     async def begin(self, event: Event, *, alone: bool) -> None:
-        await self._write(lambda session: self._begin(session, event, alone))
+        beginning = _Beginning(event, alone, asyncio.get_running_loop().create_future())
+        self._begun.append(beginning)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_begun())
+        try:
+            await beginning.durable
+        except asyncio.CancelledError:
+            if beginning in self._begun:
+                self._begun.remove(beginning)
+            else:
+                self.end(event.place, event.offset)
+            raise
 
     def end(self, place: Place, offset: int) -> None:
         key = (place, offset)
@@ -100,11 +122,37 @@ class DatabaseAttempts:
 
     async def flush(self) -> None:
         if self._ended:
-            await self._write(lambda _: None)
+            await self._write(())
 
     def close(self) -> None:
         """Waits for what the thread is at."""
         self._thread.shutdown(wait=True)
+
+    async def _write_begun(self) -> None:
+        """Returns when nothing waits. A failure is that of all beginnings that were written together; what waits by then is tried."""
+        while self._begun:
+            begun, self._begun = self._begun, []
+            try:
+                await self._write(begun)
+            except Exception as error:  # noqa: BLE001 -- told to each of those who wait
+                _tell(begun, error)
+            else:
+                _tell(begun)
+
+    async def _write(self, begun: Sequence[_Beginning]) -> None:
+        ended, self._ended = self._ended, {}
+
+        def write() -> None:
+            with self._store.session() as session:
+                _delete(session, ended)
+                for beginning in sorted(begun, key=lambda each: _order(each.event.place, each.event.offset)):
+                    self._begin(session, beginning.event, beginning.alone)
+
+        try:
+            await self._in_thread(write)
+        except BaseException:
+            self._ended = ended | self._ended
+            raise
 
     def _begin(self, session: Session, event: Event, alone: bool) -> None:
         key = {"topic": event.place.topic, "partition": event.place.partition, "position": event.offset}
@@ -113,27 +161,27 @@ class DatabaseAttempts:
             changed = {"owner": self._owner, "begun_at": now, "tries": Attempt.tries + 1, "alone": Attempt.alone + int(alone)}
             session.execute(update(Attempt).filter_by(**key).values(**changed))
 
-    async def _write(self, work: Callable[[Session], None]) -> None:
-        ended, self._ended = self._ended, {}
-
-        def write() -> None:
-            with self._store.session() as session:
-                _delete(session, ended)
-                work(session)
-
-        try:
-            await self._in_thread(write)
-        except BaseException:
-            self._ended = ended | self._ended
-            raise
-
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
+def _order(place: Place, offset: int) -> tuple[str, int, int]:
+    """One for all: who locks rows in it does not wait in a circle."""
+    return place.topic, place.partition, offset
+
+
+def _tell(begun: Sequence[_Beginning], error: Exception | None = None) -> None:
+    for beginning in begun:
+        if not beginning.durable.done():  # cancelled meanwhile
+            if error is None:
+                beginning.durable.set_result(None)
+            else:
+                beginning.durable.set_exception(error)
+
+
 def _delete(session: Session, ended: Mapping[tuple[Place, int], tuple[str, ...]]) -> None:
     """The rows of these owners: whoever holds a partition now may have begun its events anew."""
-    for (place, offset), owners in sorted(ended.items(), key=lambda each: (each[0][0].topic, each[0][0].partition, each[0][1])):
+    for (place, offset), owners in sorted(ended.items(), key=lambda each: _order(*each[0])):
         key = {"topic": place.topic, "partition": place.partition, "position": offset}
         session.execute(delete(Attempt).filter_by(**key).where(Attempt.owner.in_(owners)))
 

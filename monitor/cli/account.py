@@ -11,7 +11,7 @@ from rich.table import Table
 
 from monitor.base import settings
 from monitor.cli.identity import COMMAND_LINE
-from monitor.cli.output import out, print_json
+from monitor.cli.output import ask_password, out, print_json
 from monitor.review import accounts
 from monitor.review.accounts import Role
 from monitor.scan.workshop import Workshop
@@ -71,4 +71,4 @@ def _new_password(workshop: Workshop, name: str) -> str:
     given = workshop.settings.password
     if given is not None:
         return given.get_secret_value()
-    return str(typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True))
+    return ask_password(f"Password for {name}", twice=True)

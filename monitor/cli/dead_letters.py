@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitor.base import settings
-from monitor.cli.output import err, out, print_json
+from monitor.cli.output import go_on, out, print_json
 
 if TYPE_CHECKING:
     from streams.messages import DeadLetter
@@ -147,9 +147,7 @@ def _confirm(letters: Sequence[DeadLetter], what: str, yes: bool) -> None:
     if not letters:
         out.print(f"Nothing to {what}: no such dead letter waits.")
         raise typer.Exit
-    if len(letters) > 1 and not yes and err.is_terminal and not typer.confirm(f"{what.capitalize()} {len(letters)} events?", err=True):
-        err.print("Nothing was changed.")
-        raise typer.Exit(1)
+    go_on(f"{what.capitalize()} {len(letters)} events?", yes=yes or len(letters) == 1)
 
 
 def _none(among: int, state: str, reason: str | None) -> str:

@@ -10,6 +10,7 @@ import typer
 from monitor.base import audit
 from monitor.base.audit import COMMAND_LINE
 from monitor.base.errors import RequestRefused
+from monitor.cli.output import ask_password
 from monitor.review.accounts import Account, Role, verify_password
 from monitor.scan.workshop import Workshop
 
@@ -35,7 +36,7 @@ def leave_a_trail(workshop: Workshop, action: str, subject_type: str, subject_id
 def signed_in(workshop: Workshop, name: str, role: Role | None = None) -> Account:
     """The account `name`, once its password is right. Raises `RequestRefused`, also for an account without the role."""
     given = workshop.settings.password
-    password = typer.prompt(f"Password of {name}", hide_input=True, err=True) if given is None else given.get_secret_value()
+    password = ask_password(f"Password of {name}") if given is None else given.get_secret_value()
     with workshop.store.session(read_only=True) as session:
         account = verify_password(session, name, password)
         if account is None:

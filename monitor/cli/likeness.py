@@ -13,7 +13,7 @@ from rich.table import Table
 from monitor.base import audit, settings
 from monitor.base.errors import SosieError
 from monitor.cli.identity import COMMAND_LINE
-from monitor.cli.output import err, out, print_error, print_json
+from monitor.cli.output import err, go_on, out, print_error, print_json
 from monitor.registry import consents, erasure, likenesses, references
 from monitor.scan.workshop import Workshop
 
@@ -100,13 +100,20 @@ def show(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
 
 
 @app.command()
-def remove(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+def remove(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
     """Remove a likeness with its pictures and vectors, those in the snapshots of the index too. The next search, of any process, no longer
     finds it; its cases stay, with their stills.
     """
     with Workshop(settings.load()) as workshop:
-        with workshop.store.session() as session:
+        with workshop.store.session(read_only=True) as session:
             likeness = likenesses.get_likeness(session, name)
+            pictures = len(references.references(session, likeness.id))
+        go_on(f"Remove {likeness.name}, with {pictures} references, for good?", yes=yes)
+        with workshop.store.session() as session:
+            likeness = likenesses.get_likeness(session, likeness.id)
             files = likenesses.remove_likeness(session, likeness.id, actor=COMMAND_LINE, now=datetime.now(UTC))
         try:
             for file in files:

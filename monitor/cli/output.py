@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
-from monitor.base.errors import SosieError
+from monitor.base.errors import RequestRefused, SosieError
 
 # As wide as any table: cells are never folded, so that ids can be copied and lines searched. The terminal wraps.
 # Without emoji, because `:100:` may be the middle of an id.
@@ -23,3 +24,17 @@ def print_json(value: Any) -> None:
 
 def print_error(error: SosieError) -> None:
     err.print(f"[bold red]sosie:[/] {escape(str(error))}")
+
+
+def go_on(question: str, *, yes: bool) -> None:
+    """Ask, where somebody sits at a terminal, before what cannot be taken back; `yes` says it in advance. Ends the command for a no."""
+    if not yes and err.is_terminal and not typer.confirm(question, err=True):
+        err.print("Nothing was changed.")
+        raise typer.Exit(1)
+
+
+def ask_password(question: str, *, twice: bool = False) -> str:
+    """A password typed at a terminal. Raises `RequestRefused` where there is none."""
+    if not err.is_terminal:
+        raise RequestRefused(question, "cannot be asked for: there is no terminal", "Give it in SOSIE_PASSWORD")
+    return str(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))

@@ -162,7 +162,9 @@ def _may_be_video(file: Path) -> bool:
 
 
 def _print(result: ScanResult) -> None:
-    mark = "[bold red]FLAGGED[/]" if result.flagged else "[green]clear[/]"
+    mark = "[green]clear[/]"
+    if result.flagged:
+        mark = "[yellow]FLAGGED, covered by a verdict[/]" if result.covered else "[bold red]FLAGGED[/]"
     out.print(f"\n[bold]{escape(result.posted.source)}[/]  {mark}  risk {result.assessment.risk:.2f}  ({clock_text(result.duration_s)})")
     if result.truncated_at_s is not None:
         out.print(f"  Only the first {clock_text(result.truncated_at_s)} were scanned (SOSIE_MAX_HOURS).")

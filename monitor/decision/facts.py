@@ -38,6 +38,25 @@ class SignalCode(StrEnum):
     CONSENT_EXCEEDED = "consent_exceeded"
 
 
+EXONERATES = frozenset({SignalCode.TRUSTED_CAPTURE, SignalCode.CONSENT})
+"""What can only speak against misuse."""
+
+INCRIMINATES = frozenset(
+    {
+        SignalCode.FACE_MATCH,
+        SignalCode.PERSISTENT_MATCH,
+        SignalCode.DECEASED_NO_CAPTURE,
+        SignalCode.TAMPERED,
+        SignalCode.CREDENTIAL_REVOKED,
+        SignalCode.STRIPPED,
+        SignalCode.WATERMARK,
+        SignalCode.SYNTHETIC_PROBE,
+        SignalCode.CONSENT_EXCEEDED,
+    }
+)
+"""What can only speak for misuse. What a file says of itself (declared, in metadata) may count either way: some platforms reward it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known when one likeness in one post is assessed.

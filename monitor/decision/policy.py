@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,12 +23,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tokens import ScalarToken
 
 from monitor.base.errors import PolicyError
-from monitor.decision.facts import Facts, SignalCode, signals
+from monitor.decision.facts import EXONERATES, INCRIMINATES, Facts, SignalCode, signals
 from monitor.decision.sentence import mistake_in, words_of, written
 from monitor.review.vocabulary import Difference, Verdict
 
@@ -239,6 +241,8 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else f"{name}:1:1"
+        if isinstance(error, DuplicateKeyError) and (twice := re.match(r'found duplicate key "([^"]*)"', str(error.problem))):
+            raise PolicyError(place, f"{twice[1]} stands here a second time", "Keep one of the two") from error
         raise PolicyError(place, f"is not YAML: {error.problem or error.context}", "Mend this line") from error
     except (YAMLError, ValueError, TypeError, AttributeError, NotImplementedError, AssertionError, LookupError, RecursionError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__  # ruamel.yaml: in the words of Python
@@ -273,6 +277,10 @@ def _senseless(policy: Policy) -> Iterator[tuple[Sequence[str], str, str]]:
     if rule.frame_z > rule.threshold_z:
         reason = f"{rule.frame_z:g} is above threshold_z, {rule.threshold_z:g}: a likeness would be found, and no moment shown"
         yield ["matching", "frame_z"], reason, f"Give at most {rule.threshold_z:g}"
+    for codes, sign, says in ((EXONERATES, -1, "against"), (INCRIMINATES, 1, "for")):
+        for code in sorted(codes):
+            if (weight := policy.signals[code].weight) * sign < 0:
+                yield ["signals", code, "weight"], f"{weight:+g}, but {code} can only speak {says} misuse", f"Give {-weight:+g}, or 0"
     if (nobody := assess_nobody(policy).risk) >= at:
         reason = f"a video in which nobody is found has risk {nobody:g}, which is not below flag_at, {at:g}"
         yield ["prior"], reason, "Lower the prior, or raise flag_at"

@@ -119,4 +119,4 @@ def record(session: Session, case: Case, action: str, *, actor: str, now: dateti
 
 
 def _no_case(case_id: str) -> NotFound:
-    return NotFound(f"Case {case_id}", "does not exist", "Open the queue for the cases there are")
+    return NotFound(f"Case {case_id}", "does not exist", "The console's queue and `sosie case list --state all` show the cases there are")

@@ -107,7 +107,7 @@ def reopen(session: Session, case_id: str, *, reviewer: str, reason: str, now: d
     reason = _required(reason, what="Reopening")
     case = lock_case(session, case_id)
     if case.state == CaseState.OPEN:
-        raise RequestRefused(f"Case {case_id}", "is open already", "Claim it")
+        raise RequestRefused(f"Case {case_id}", "is open already", "Give its verdict in the console")
     if case.due_at is not None:
         case.due_at = now + max(case.due_at - case.waiting_since, timedelta(0))
     put_back(session, case, Comeback("reviewer", reviewer, reason=reason), now=now)

@@ -75,6 +75,12 @@ class ScanResult:
     def flagged(self) -> bool:
         return self.assessment.flagged
 
+    @property
+    def covered(self) -> bool:
+        """Whether all that flags the post was decided before, so that nobody is asked to look."""
+        flagging = [finding for finding in self.findings if finding.assessment.flagged]
+        return bool(flagging) and all(finding.covered_by is not None for finding in flagging)
+
     def to_json(self) -> dict[str, Any]:
         """The line `sosie scan --json` prints."""
         out: dict[str, Any] = {

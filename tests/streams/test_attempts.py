@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from monitor.base.database import Store
 from streams.attempts import KEPT, DatabaseAttempts, Left, prune
@@ -66,6 +69,65 @@ def test_an_end_is_written_with_the_next_beginning(store: Store) -> None:
         assert await other.left(ZERO) == {4: Left(1, 0)}, "tried again by the same worker, it begins from nothing"
         attempts.close()
         other.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_begins_side_by_side_shares_its_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, transactions = store.session, []
+
+    def counted() -> AbstractContextManager[Session]:
+        transactions.append(1)
+        return session()
+
+    monkeypatch.setattr(store, "session", counted)
+
+    async def scenario() -> None:
+        attempts = DatabaseAttempts(store)
+        await asyncio.gather(*(attempts.begin(event(offset), alone=False) for offset in range(20)))
+        for offset in range(20):
+            attempts.end(ZERO, offset)
+        await attempts.begin(event(20), alone=False)
+        attempts.close()
+
+    asyncio.run(scenario())
+    monkeypatch.undo()
+    assert len(transactions) <= 3
+    assert rows(store) == 1
+
+
+def test_one_that_is_cancelled_while_it_is_written_is_under_no_suspicion(store: Store) -> None:
+    async def scenario() -> None:
+        attempts = DatabaseAttempts(store)
+        first = asyncio.create_task(attempts.begin(event(1), alone=False))
+        await asyncio.sleep(0)  # it waits
+        await asyncio.sleep(0)  # it is being written
+        second = asyncio.create_task(attempts.begin(event(2), alone=False))
+        await asyncio.sleep(0)  # it waits for the first to be written
+        first.cancel()
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await attempts.begin(event(3), alone=False)
+        attempts.end(ZERO, 3)
+        await attempts.flush()
+        assert rows(store) == 0
+        attempts.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_fails_fails_for_all_that_were_written_together_and_the_next_is_tried_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        attempts = DatabaseAttempts(store)
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "session", lambda **_: (_ for _ in ()).throw(OSError("away")))
+            told = await asyncio.gather(*(attempts.begin(event(offset), alone=False) for offset in range(3)), return_exceptions=True)
+        assert [str(each) for each in told] == ["away"] * 3
+        await attempts.begin(event(1), alone=False)
+        assert rows(store) == 1
+        attempts.close()
 
     asyncio.run(scenario())
 

@@ -29,3 +29,8 @@ def test_a_short_password_and_an_unknown_name_are_refused(home: Path, monkeypatc
     ran = sosie("account", "add", "ada")
     assert (ran.status, "shorter than 12" in ran.err, "short" + "\n" in ran.err) == (1, True, False)
     assert "does not exist" in sosie("account", "disable", "nobody").err
+
+
+def test_without_a_terminal_the_setting_that_takes_the_password_is_named(home: Path) -> None:
+    for ran in (sosie("account", "add", "ada"), sosie("policy", "activate", "1", "--as", "ada")):
+        assert (ran.status, "there is no terminal. Give it in SOSIE_PASSWORD" in ran.err) == (1, True), ran.err

@@ -217,7 +217,7 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, reason: str, offse
         ("flag_at: 0.5", f"flag_at: {'9' * 5000}", "9", "4300 digits"),
         ("flag_at: 0.5", "flag_at: !!set {a}", "!!set", "flag_at"),
         ("flag_at: 0.5", "flag_at: '0.5'", "'0.5'", "'0.5' is no number"),
-        ("flag_at: 0.5", "flag_at: 0.5\nflag_at: 0.6", "flag_at: 0.6", "duplicate key"),
+        ("flag_at: 0.5", "flag_at: 0.5\nflag_at: 0.6", "flag_at: 0.6", "flag_at stands here a second time"),
         ("flag_at: 0.5", "flag_at: 0.5\nflag: 0.6", "flag: 0.6", "flag is not a setting of a policy"),
         ("frames: 5\n", "frames: true\n", "true", "no number"),
         ("frames: 5\n", "frames: 5.5\n", "5.5", "integer"),
@@ -225,6 +225,8 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, reason: str, offse
         ("    weight: 5.0\n", "    weight: -.inf\n", "-.inf", "finite"),
         ("  slope: 1.2", "  slope: -1.2", "-1.2", "greater than 0"),
         ("sla_hours: 24", "sla_hours: soon", "soon", "no number"),
+        ("weight: -12.0", "weight: 12.0", "12.0", "+12, but consent can only speak against misuse"),
+        ("face_match:\n    weight: 2.5", "face_match:\n    weight: -2.5", "-2.5", "-2.5, but face_match can only speak for misuse"),
         ('version: "1"', 'version: "1\\0"', '"1', "cannot be shown"),
         ('version: "1"', 'version: "\0"', "\0", "unacceptable character"),
     ],
@@ -246,7 +248,7 @@ def test_a_mistake_is_named_with_line_and_column_and_a_next_step(old: str, new: 
     ("weights", "reason"),
     [
         (lambda code, weight: 0.0, "nothing is ever flagged: with all evidence there can be the risk is 0.018"),
-        (lambda code, weight: -1.0, "nothing is ever flagged"),
+        (lambda code, weight: min(weight, 0.0), "nothing is ever flagged"),
         (
             lambda code, weight: 50.0 if code == "face_match" else weight,
             "whoever is found is flagged, licensed and recorded by a camera or not",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from datetime import date
 from typing import Any
 
@@ -35,9 +36,9 @@ def texts(draw: st.DrawFn) -> str:
             case "weight" | "text":
                 tree["signals"][draw(st.sampled_from(list(SignalCode)))][where] = draw(NUMBERS if where == "weight" else SENTENCES)
             case _:
-                weights = draw(st.lists(st.floats(-50, 50), min_size=len(SignalCode), max_size=len(SignalCode)))
-                for weighing, weight in zip(tree["signals"].values(), weights, strict=True):
-                    weighing["weight"] = weight
+                sizes = draw(st.lists(st.floats(0, 50), min_size=len(SignalCode), max_size=len(SignalCode)))
+                for weighing, size in zip(tree["signals"].values(), sizes, strict=True):
+                    weighing["weight"] = math.copysign(size, weighing["weight"])
     return json.dumps(tree)  # JSON is YAML
 
 

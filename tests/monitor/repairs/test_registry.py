@@ -76,6 +76,14 @@ def test_a_likeness_that_is_not_registered_is_looked_up(furnished: Path) -> None
     worked(sosie("likeness", "show", SINGER.name))
 
 
+@mends("sosie case list --state all")
+def test_a_case_that_does_not_exist_is_looked_up(furnished: Path, clips: Path) -> None:
+    worked(sosie("scan", clips / "singer.mp4"))
+    for broken in (sosie("case", "show", "none"), sosie("case", "reopen", "none", "--reason", "a letter")):
+        (case,) = worked(follow(broken, "sosie case list --state all", "--json")).objects
+        worked(sosie("case", "show", case["id"]))
+
+
 @mends("sosie likeness add NAME PICTURE")
 def test_a_picture_is_no_video_and_can_be_registered(furnished: Path, tmp_path: Path) -> None:
     portrait = picture(tmp_path / "actor.png", ACTOR.person)

@@ -38,6 +38,7 @@ def test_a_verdict_about_the_content_covers_the_next_post_and_the_result_says_so
     [match] = later.to_json()["matches"]
     assert (match["case"], match["covered_by"]["verdict"]) == (first.findings[0].case_id, "deepfake")
     assert later.findings[0].case_reopened == ()
+    assert (first.covered, later.covered) == (False, True)
 
 
 def test_a_verdict_about_the_use_brings_the_case_back_for_another_account(workshop: Workshop, clips: Path) -> None:
@@ -45,6 +46,7 @@ def test_a_verdict_about_the_use_brings_the_case_back_for_another_account(worksh
     decide(workshop, first.findings[0].case_id, "licensed")
     assert scan(workshop, clips, "@official", "p2").findings[0].covered_by is not None
     later = scan(workshop, clips, "@pirate", "p3")
+    assert not later.covered
     [match] = later.to_json()["matches"]
     assert (match["case"], match["reopened"]) == (first.findings[0].case_id, ["account"])
     with workshop.store.session(read_only=True) as session:
