@@ -32,7 +32,7 @@ class Prior:
 
 
 def fisher_z(cosines: Vectors) -> Vectors:
-    """artanh, with cosines of 1 kept finite."""
+    """Fisher's z of cosines (artanh), kept finite at a cosine of 1."""
     return np.arctanh(np.clip(cosines, -_HIGHEST_COSINE, _HIGHEST_COSINE))
 
 

@@ -55,7 +55,7 @@ class SosieFault(SosieError):
 
 
 class UnforeseenFault(SosieFault):
-    """A fault of Sosie's that one input may have brought about: Sosie's until other inputs get through and this one does not."""
+    """A fault of Sosie's that one input may have caused; it is Sosie's until other inputs get through and this one does not."""
 
 
 class IndexCorrupt(SosieFault, PermanentError):

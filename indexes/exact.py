@@ -23,7 +23,7 @@ class ExactIndex:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
 
     def copy(self) -> ExactIndex:
-        """Another index with the same rows, which may change by itself."""
+        """An index with the same rows; a change of either leaves the other as it was."""
         made = ExactIndex(self.dim)
         made._index = faiss.clone_index(self._index)
         return made
@@ -47,7 +47,7 @@ class ExactIndex:
         return similarities, ids
 
     def vectors(self, ids: Ids) -> Vectors:
-        """The stored rows `(n, dim)` of `ids`, in their order."""
+        """The stored rows `(n, dim)` of `ids`, in the order of `ids`."""
         if len(ids) == 0:
             return np.empty((0, self.dim), np.float32)
         return np.stack([self._index.reconstruct(int(i)) for i in ids])

@@ -55,7 +55,10 @@ class _Row:
 
 
 class LikenessIndex:
-    """See the module. `generation` is the caller's counter of what the index holds; it travels with snapshots."""
+    """An immutable index of likenesses, by the vectors of their references (see the module).
+
+    `generation` is the caller's counter of what the index holds; it travels with snapshots.
+    """
 
     def __init__(self, space: Space, background: Background) -> None:
         if background.cohort.shape[1:] != (space.dim,):
@@ -76,12 +79,12 @@ class LikenessIndex:
 
     @property
     def space(self) -> Space:
-        """Who made its vectors."""
+        """The maker of the index's vectors."""
         return self._space
 
     @property
     def background(self) -> Background:
-        """What its scores are counted from."""
+        """The cohort of strangers that the index's scores are counted from."""
         return self._background
 
     @property
@@ -90,11 +93,11 @@ class LikenessIndex:
 
     @property
     def references(self) -> Mapping[str, str]:
-        """Reference id → likeness id."""
+        """The likeness id of each reference id in the index."""
         return MappingProxyType({row.reference: row.likeness for row in self._rows.values()})
 
     def with_references(self, references: Sequence[str], likenesses: Sequence[str], vectors: Vectors) -> Self:
-        """An index that has these references too, with their unit vectors `(n, dim)`; this one if it has them all."""
+        """An index with these references added, by their unit vectors `(n, dim)`; this index where no reference is new."""
         rows = self._unit(vectors)
         fresh = list({reference: i for i, reference in reversed(list(enumerate(references))) if reference not in self._ids}.values())[::-1]
         if not fresh:
@@ -108,7 +111,7 @@ class LikenessIndex:
         return self._like(_exact=exact, _rows=self._rows | made, _next_id=ids.stop)
 
     def without(self, references: Collection[str]) -> Self:
-        """An index that lacks these references; unknown ones are ignored, and if all are, it is this one."""
+        """An index without these references, of which unknown ones are ignored; this index where all are unknown."""
         ids = {self._ids[reference] for reference in references if reference in self._ids}
         if not ids:
             return self
@@ -128,7 +131,7 @@ class LikenessIndex:
         return made
 
     def search(self, vectors: Vectors, space: Space) -> list[list[Hit]]:
-        """For each query row the likenesses near it, best first, each once with its best reference.
+        """The likenesses near each query row, best first, each likeness once with its best reference.
 
         Raises `SpaceMismatch` if the queries were not made by the index's own model.
         """
@@ -157,7 +160,7 @@ class LikenessIndex:
         return rows
 
     def save(self, snapshots: Snapshots) -> str:
-        """Publish it as a snapshot and return its version, which changes with any content."""
+        """Publish the index as a snapshot and return the snapshot's version, which changes with any content."""
         ids = sorted(self._rows, key=lambda row_id: self._rows[row_id].reference)  # equal content, equal version
         rows = [self._rows[i] for i in ids]
         files = {
@@ -180,7 +183,7 @@ class LikenessIndex:
 
 
 def references_in(snapshots: Snapshots, version: str) -> set[str] | None:
-    """Whose vectors lie in a snapshot, or in what a publisher has written of one; None where nobody can tell."""
+    """The ids of the references whose vectors lie in a snapshot, whole or half written; None where nobody can tell."""
     try:
         rows = json.loads(snapshots.part(version, _ROWS) or b"")
         return {str(reference) for reference, _ in rows}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Be the only one in an existing folder, of all processes and threads that ask; others wait. Ends with the process, however it ends."""
+    """Hold an existing folder alone, of all processes and threads that ask; others wait. Ends with the process, however it ends."""
     lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

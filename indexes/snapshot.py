@@ -37,7 +37,8 @@ class Snapshots:
     root: str
 
     def publish(self, files: Mapping[str, bytes], facts: Mapping[str, Any], generation: int) -> str:
-        """Store `files` and a manifest with `facts`, make it current unless what is current is of a later generation; its version.
+        """Publish `files` and `facts` as a snapshot, current unless the current one is of a later generation; return the snapshot's
+        version.
 
         Files are written in the order given, before the manifest. Publishing equal content again changes nothing.
         """
@@ -67,15 +68,15 @@ class Snapshots:
         return next((each.modified_s for each in self.storage.listed(self.root) if each.name == name), None)
 
     def holds(self, version: str) -> bool:
-        """Whether that snapshot was published and is still there."""
+        """Whether the snapshot of this version was published and is still there."""
         return _VERSION.fullmatch(version) is not None and self.storage.exists(self._name(version, _MANIFEST))
 
     def versions(self) -> list[str]:
-        """Every folder there is, those of publishers at work or dead included."""
+        """The names of all snapshot folders, those of publishers at work or dead included."""
         return self.storage.folders(self.root)
 
     def facts(self, version: str) -> dict[str, Any]:
-        """What was published with a snapshot. Raises `IndexCorrupt`."""
+        """The facts that were published with a snapshot. Raises `IndexCorrupt`."""
         return dict(self._manifest(version)["facts"])
 
     def read(self, version: str) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -84,7 +85,7 @@ class Snapshots:
         return {name: self._checked(version, name, digest) for name, digest in manifest["files"].items()}, manifest["facts"]
 
     def part(self, version: str, name: str) -> bytes | None:
-        """One file of a folder as it lies there, unchecked, or None: it is for those who may find the snapshot half written."""
+        """The unchecked content of one file of a snapshot, None where it is missing; for callers that may meet a half-written snapshot."""
         return self.storage.get(self._name(version, name))
 
     def erase(self, version: str) -> None:
@@ -94,7 +95,7 @@ class Snapshots:
             self.storage.delete(each.name)
 
     def discard_damaged(self) -> None:
-        """Erase what cannot be read: equal content is published under an equal version, and would be taken for it."""
+        """Erase damaged snapshots: equal content is published under an equal version, and would be taken for the damaged one."""
         for version in self.versions():
             try:
                 self.read(version)
@@ -141,7 +142,7 @@ class Snapshots:
             return -1  # erased or damaged: whatever comes is better
 
     def _prune(self) -> None:
-        """Erase all but the latest few, and what dead publishers left. The one in use is never erased."""
+        """Erase all snapshots but the latest few, and what dead publishers left. The snapshot in use is never erased."""
         listed = [each for each in self.storage.listed(self.root) if each.name.count("/") > self.root.count("/") + 1]
         latest = max((each.modified_s for each in listed), default=0.0)
         published: dict[str, float] = {}

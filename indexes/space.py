@@ -1,4 +1,4 @@
-"""Who made a vector. Vectors of different makers are never compared."""
+"""The maker of a vector: model, weights and preprocessing. Vectors of different makers are never compared."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Storage(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the bytes lie, as an error may name it: without keys."""
+        """The place of the bytes, as an error may name it: without keys."""
 
     def get(self, name: str) -> bytes | None:
         """The bytes, or None where there is nothing by that name."""
@@ -36,7 +36,7 @@ class Storage(Protocol):
         """Store the bytes, in place of any before."""
 
     def replace(self, name: str, data: bytes, tag: str | None) -> bool:
-        """Store the bytes if what is there still has that tag (None: if nothing is there); else False, and nothing changed."""
+        """Store the bytes if the bytes there still have that tag (None: if there are none); else False, and nothing changed."""
 
     def exists(self, name: str) -> bool:
         """Whether there is something by that name."""
@@ -48,4 +48,4 @@ class Storage(Protocol):
         """The names of the folders directly below the folder `prefix` that hold something, sorted."""
 
     def delete(self, name: str) -> None:
-        """Forget the bytes; nothing by that name is as good."""
+        """Forget the bytes by this name; a name without bytes is no error."""

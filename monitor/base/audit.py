@@ -1,4 +1,4 @@
-"""Who did what, and when: append-only.
+"""The audit trail: who did what, and when; append-only.
 
 An event is added in the transaction of the change it records, so neither exists without the other. The database itself
 refuses UPDATE and DELETE (triggers of the first migration), whoever asks.
@@ -23,7 +23,7 @@ RowNumber = BigInteger().with_variant(Integer, "sqlite")
 
 
 class AuditEvent(Base):
-    """`actor` is an account's name or a part of Sosie; `detail` holds what the action changed, never a secret."""
+    """An event of the trail. `actor` is an account's name or a part of Sosie; `detail` holds what the action changed, never a secret."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index(None, "subject_type", "subject_id"), {"sqlite_autoincrement": True})

@@ -40,7 +40,7 @@ _CONNECT_S, _READ_S, _WHOLE_S = 3, 20, 300
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where, and as whom. Without keys the client looks for them as AWS's do: variables, web identity, container, instance."""
+    """A bucket and the keys to it. Without keys the client looks for them as AWS's do: variables, web identity, container, instance."""
 
     name: str
     prefix: str = ""
@@ -197,7 +197,7 @@ class BucketBlobs:
             raise
 
     def _absent(self, error: Exception) -> None:
-        """Nothing by that name; if the bucket itself is missing, raise that."""
+        """Raise if the bucket itself is missing; pass if only a blob in the bucket is."""
         if _code(error) == "NoSuchBucket":
             raise self._no_bucket() from None
 
@@ -205,13 +205,13 @@ class BucketBlobs:
         return StorageUnavailable(self.place, "there is no such bucket", "Make it, or name another in SOSIE_STORAGE_URL")
 
     def _taken(self, error: Exception) -> None:
-        """The condition of a write does not hold; if that is not certain yet, raise what says so."""
+        """Pass if the condition of a write certainly does not hold; raise if that is not certain yet, or the bucket is missing."""
         self._absent(error)  # the client takes a missing bucket for a missing object, and that for a failed condition
         if _code(error) == "ConditionalRequestConflict":
             raise _Conflict(str(error)) from None
 
     def _tried(self, name: str, work: Callable[[bool], T]) -> T:
-        """`work` until it succeeds or no further try could; it is told whether a try before it may have been done without our hearing."""
+        """Call `work` until a call succeeds or no further try could; a call hears whether one before it may have been done unheard."""
         failures = 0
         while True:
             try:
@@ -250,11 +250,11 @@ class BucketBlobs:
 
 
 class _Conflict(Exception):
-    """Another write of the same name is under way; neither was refused for good."""
+    """A write met another write of the same name under way; neither was refused for good."""
 
 
 def _passing(error: Exception) -> bool:
-    """Whether the next try may go better."""
+    """Whether another try may go better than the one that ended in `error`."""
     if isinstance(error, SosieError):
         return isinstance(error, BlobDamaged)  # cut on its way, perhaps
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or any(address in str(error) for address in _INSTANCE_METADATA):

@@ -119,7 +119,7 @@ class FolderBlobs:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What is not hidden, at any depth; folders that others delete meanwhile are passed over."""
+    """The files of a folder that are not hidden, at any depth; folders that others delete meanwhile are passed over."""
     for parent, folders, names in os.walk(folder, onerror=_but_gone):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(parent, name) for name in names if not name.startswith("."))
@@ -132,7 +132,7 @@ def _but_gone(error: OSError) -> None:
 
 
 def _in_its_folder(write: Callable[[], T]) -> T:
-    """`write`, which makes the folder; again if others deleted the last blob there, and the folder with it, in between."""
+    """Call `write`, which makes its folder; again if others deleted that folder, with its last blob, in between."""
     for _ in range(_TURNS):
         with contextlib.suppress(FileNotFoundError, FileExistsError):  # the latter: mkdir's, where it vanished in between
             return write()
@@ -145,7 +145,7 @@ def _tag(data: bytes) -> str:
 
 @contextmanager
 def _faults(path: Path) -> Iterator[None]:
-    """Turn what a file system says into Sosie's own errors. What is missing passes."""
+    """Turn a file system's errors into Sosie's own; that of a missing file passes."""
     try:
         with storage_errors(path):
             yield

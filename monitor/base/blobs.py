@@ -40,7 +40,7 @@ class Blobs(Storage, Protocol):
 
 
 def require_name(name: str) -> str:
-    """`name`, if it is a blob's. Raises `ValueError`: it is empty, leads out of its area, or is hidden."""
+    """`name`, if it is one that a blob may have. Raises `ValueError` for a name that is empty, leads out of its area, or is hidden."""
     parts = name.split("/")
     if len(parts) < 2 or parts[0] not in AREAS or any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
         raise ValueError(f"{name!r} is no blob's name")
@@ -54,7 +54,7 @@ def require_prefix(prefix: str) -> str:
 
 
 def picture_of(blobs: Blobs, area: str, name: str | None) -> bytes | None:
-    """The JPEG by that name, which came from the database, if it is one of that area and still there. Raises what reading raises."""
+    """The JPEG by a name that came from the database, if that name is of the area and the JPEG still there. Raises what reading raises."""
     if name is None or not name.startswith(f"{area}/") or not name.endswith(".jpg"):
         return None
     try:

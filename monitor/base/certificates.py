@@ -30,6 +30,6 @@ def begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey,
 
 
 def key_usage(*, authority: bool) -> x509.KeyUsage:
-    """An authority signs certificates and revocations; anybody else signs data, and nothing more."""
+    """The key usage of an authority, which signs certificates and revocations, or of anybody else, who signs data and nothing more."""
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
     return x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **dict.fromkeys(others, False))

@@ -42,7 +42,7 @@ Row = TypeVar("Row", bound="Base")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant. Refuses naive values; gives back aware ones in UTC, on SQLite too."""
+    """A column of instants. Refuses naive values; gives back aware ones in UTC, on SQLite too."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -95,7 +95,7 @@ def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool
 
 
 def locked(session: Session, query: Select[Row], *, referable: bool = False) -> ScalarResult[Row]:
-    """The rows as they are now, held against change until the transaction ends.
+    """The rows of a query as they are now, held against change until the transaction ends.
 
     SQLite holds the whole database already; PostgreSQL locks these rows and waits for whoever holds them. `referable`: rows that point to
     these may be written meanwhile, as PostgreSQL also asks of one that is changed twice in its transaction (FOR NO KEY UPDATE).
@@ -147,14 +147,14 @@ class Store:
             return schema.upgrade(connection, name=self.name)
 
     def pending(self) -> Upgrade:
-        """What `migrate` would do; changes nothing. Raises `DatabaseError` for a database of a newer Sosie."""
+        """The upgrade that `migrate` would make; changes nothing. Raises `DatabaseError` for a database of a newer Sosie."""
         if not self._exists():
             return Upgrade(None, schema.head())
         with self._named_errors(), self._reader.connect() as connection:
             return schema.pending(connection, name=self.name)
 
     def require_current(self) -> None:
-        """Change nothing. Raises `DatabaseError` when the schema is not at the version of this code: older, newer, or not there."""
+        """Check that the schema is at the version of this code; changes nothing. Raises `DatabaseError` when it is not."""
         schema.require_current(self.pending(), name=self.name)
 
     def version(self) -> str | None:
@@ -165,11 +165,11 @@ class Store:
             return schema.version(connection)
 
     def _exists(self) -> bool:
-        """Whether asking would create nothing: connecting to an SQLite file makes it."""
+        """Whether the database exists, so that asking would not create it: connecting to an SQLite file makes the file."""
         return self._file is None or self._file.exists()
 
     def scrub(self) -> None:
-        """Let what was deleted leave SQLite's write-ahead log too; in the file itself it is overwritten with zeros.
+        """Let deleted rows leave SQLite's write-ahead log too; in the file itself such rows are overwritten with zeros.
 
         While another process reads, that waits for a later moment. PostgreSQL forgets by VACUUM, in its own time.
         """
@@ -211,7 +211,7 @@ class Store:
 
 
 def _safe_name(url: URL) -> str:
-    """The database as an error may name it: no password, and no query, where a password may stand too."""
+    """The name of the database for errors: no password, and no query, where a password may stand too."""
     if url.get_backend_name() == "sqlite":
         return url.database or "the database"
     return url.set(query={}).render_as_string(hide_password=True)
@@ -222,7 +222,7 @@ _creating = threading.Lock()
 
 
 def _create_private(file: Path) -> None:
-    """Make the file before SQLite does, readable by its owner alone (its WAL inherits the mode).
+    """Make the database file before SQLite does, readable by its owner alone (the WAL inherits the file's mode).
 
     One that exists is not opened, not even to look: closing it would let go of all locks that other connections of this process
     hold on it, and another process could take away the WAL they write to (https://sqlite.org/howtocorrupt.html, 2.2).
@@ -249,7 +249,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object, *, read_only: b
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """A no-op but for the first connection ever. SQLite's own busy timeout does not cover the switch, hence this one."""
+    """Switch the database to WAL, a no-op but for the first time. SQLite's own busy timeout does not cover the switch: hence the loop."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:

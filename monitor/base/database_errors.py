@@ -1,4 +1,4 @@
-"""What a driver says, as one of Sosie's database errors. The text never carries values, statements or passwords."""
+"""The errors of a database driver, as Sosie's own. The text never carries values, statements or passwords."""
 
 from __future__ import annotations
 

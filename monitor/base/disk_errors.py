@@ -1,4 +1,4 @@
-"""What the system says of a disk, a folder or its own limits, as one of Sosie's two storage errors."""
+"""The system's errors about a disk, a folder or a limit of the machine, as one of Sosie's two storage errors."""
 
 from __future__ import annotations
 

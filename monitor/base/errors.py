@@ -220,7 +220,7 @@ class LeaseLost(PostFault, PermanentError):
 
 
 class RequestRefused(PostFault, PermanentError):
-    """What was asked breaks a rule (no reason given, an unknown verdict, a window that ends before it starts); nothing changed."""
+    """A request breaks a rule (no reason given, an unknown verdict, a window that ends before it starts); nothing changed."""
 
     code = "request_refused"
 
@@ -250,12 +250,12 @@ class UnknownVersion(MessageRefused):
 
 
 class DeadLettersExceeded(SosieFault, PermanentError):
-    """Nearly everything on a partition fails in a way that no uploader can cause: it is paused before it is shovelled into dead letters."""
+    """Nearly everything on a partition fails in a way that no uploader can cause: the partition pauses before all are dead letters."""
 
     code = "dead_letters_exceeded"
 
 
 class Quarantined(UnforeseenFault, PermanentError):
-    """One event alone meets a fault of Sosie's again and again, or ends its worker, while others get through: it is put aside."""
+    """One event alone meets a fault of Sosie's again and again, or ends its worker, while others get through: that event is put aside."""
 
     code = "quarantined"

@@ -1,4 +1,4 @@
-"""Metrics as a scraper reads them, and who may.
+"""Metrics as a scraper reads them, and the rule of who may read them.
 
 A scraper on this machine may, unless it stands behind a proxy; others by their address (`SOSIE_METRICS_CLIENTS`) or a bearer token
 (`SOSIE_METRICS_TOKEN`). Addresses are those of the connection: a request that says it was forwarded needs the token.
@@ -23,7 +23,7 @@ _BEARER = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """A registry and its readers. Thread-safe."""
+    """A registry of metrics, and the rule of who may read it. Thread-safe."""
 
     registry: CollectorRegistry
     clients: tuple[Network, ...] = ()
@@ -35,7 +35,7 @@ class Exposition:
         return cls(registry, settings.metrics_clients, None if token is None else token.get_secret_value().encode())
 
     def admits(self, peer: str | None, headers: Mapping[str, str]) -> bool:
-        """Whether a request of this peer may read. `headers` are looked up in lower case; tokens are compared in constant time."""
+        """Whether this peer's request may read the metrics. `headers` are looked up in lower case; tokens are compared in constant time."""
         given = headers.get("authorization", "")
         if self.token is not None and given[: len(_BEARER)].lower() == _BEARER:
             return hmac.compare_digest(given[len(_BEARER) :].strip().encode(), self.token)

@@ -16,7 +16,7 @@ from monitor.base import disk_errors
 
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
-    """Turn what the system says of a disk into `StorageFull` or `StorageUnavailable`; other errors pass."""
+    """Turn the system's errors about a disk into `StorageFull` or `StorageUnavailable`; other errors pass."""
     try:
         yield
     except OSError as error:
@@ -44,7 +44,7 @@ def write_atomically(file: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Make the folder if there is none, and be the only one in it, of all processes that ask. Raises `StorageFull`."""
+    """Make the folder if there is none, and hold it alone, of all processes that ask for it. Raises `StorageFull`."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock.exclusive(folder):
@@ -52,7 +52,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def make_once(file: Path, data: bytes) -> bytes:
-    """The content of `file`, which is `data` if nobody was first; processes that start at once agree on one. Mode 0600."""
+    """The content of `file`, which is made of `data` where it is missing; processes that start at once agree on one content. Mode 0600."""
     if not file.exists():
         draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
         write_atomically(draft, data)

@@ -1,4 +1,5 @@
-"""What operators put in force, for every machine of one database: items of a kind, pinned by their SHA-256. Knows neither lists nor marks.
+"""What operators put in force, for every machine of one database: items, each of a kind, pinned by their SHA-256. Knows neither lists nor
+marks.
 
 An item is a name, bytes and a few plain details. Putting one in force, or ending it, moves the kind's generation on; whoever asks what is
 in force reads that number, and the items only where it moved. So a change on one machine reaches every worker with its next video.
@@ -49,7 +50,7 @@ class InForceKind(Base):
 
 
 class _Detail(TypeDecorator[dict[str, Any]]):
-    """A JSON object; what is none comes back as None, so that a damaged row can be shown, replaced and ended like any other."""
+    """A column of JSON objects; any other value comes back as None, so that a damaged row can be shown, replaced and ended too."""
 
     impl = JSON
     cache_ok = True
@@ -68,7 +69,7 @@ class _Detail(TypeDecorator[dict[str, Any]]):
 
 
 class InForceItem(Base):
-    """One item from `added_at` until `until`; None: still."""
+    """One item that was put in force, from `added_at` until `until` (None: it still is)."""
 
     __tablename__ = "in_force_items"
     __table_args__ = (
@@ -111,7 +112,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one kind, in a transaction of its own that nobody else changes the kind in. `items` shows it as it stands so far."""
+    """A change of the items of one kind, in a transaction that keeps all other changes of the kind out. `items` shows the kind so far."""
 
     session: Session
     kind: str
@@ -119,11 +120,11 @@ class Change:
     now: datetime
 
     def items(self, name: str | None = None) -> tuple[Item, ...]:
-        """What is in force, with contents; or what has this name."""
+        """The items in force, with contents: all, or those of this name."""
         return _held(self.session, self.kind, name)
 
     def put(self, name: str, content: bytes, detail: Mapping[str, Any]) -> bool:
-        """Have this in force under this name, in place of what has the name. False where the very same is in force, undamaged."""
+        """Put content in force under a name, in place of the item that has the name. False where the very same is in force, undamaged."""
         digest = hashlib.sha256(content).hexdigest()
         for before in self.items(name):
             if not before.damaged and (before.sha256, before.detail) == (digest, detail):
@@ -133,7 +134,7 @@ class Change:
         return True
 
     def end(self, item: Item) -> None:
-        """Have this item in force no more; its row stays."""
+        """End an item: it is in force no more; its row stays."""
         row = InForceItem
         self.session.execute(update(row).where(row.id == item.id, row.until.is_(None)).values(until=self.now, ended_by=self.actor))
 
@@ -151,7 +152,7 @@ class Change:
         )
 
     def inherit(self, found: Sequence[Inherited]) -> None:
-        """Take over what a folder held and was never in force here, damaged or not, as it was. Undamaged takes the place of damaged."""
+        """Take over a folder's items that were never in force here, damaged or not, as they were. Undamaged takes the place of damaged."""
         ever = _ever(self.session, self.kind)
         taken = []
         for each in found:
@@ -173,7 +174,8 @@ class Change:
 
 
 class Shelf(Generic[T]):
-    """What is in force of one kind, as `make` reads it. Thread-safe; any number of processes and machines may share the database.
+    """The items in force of one kind, and the value that `make` makes of them. Thread-safe; any number of processes and machines may share
+    the database.
 
     `make` gets the items by name, undamaged, once for each change; `damaged` gives the error that says what to do about one that is not.
     """
@@ -195,7 +197,7 @@ class Shelf(Generic[T]):
         self._read: tuple[int, T] | None = None
 
     def items(self) -> tuple[Item, ...]:
-        """What is in force, by name, without contents.
+        """The items in force, by name, without contents.
 
         Raises what reading the database raises, and `InForceUnreadable` for a folder of release 0.1 that cannot be taken over.
         """
@@ -204,13 +206,16 @@ class Shelf(Generic[T]):
             return _items(session, self._kind)
 
     def held(self, name: str | None = None) -> tuple[Item, ...]:
-        """What is in force, or what has this name, with contents; damaged items show that they are. Raises as `items` does."""
+        """The items in force, with contents: all, or those of this name; damaged items show that they are. Raises as `items` does."""
         self._inherit()
         with self._store.session(read_only=True) as session:
             return _held(session, self._kind, name)
 
     def current(self) -> T:
-        """What is in force, made once for each change. Raises `InForceUnreadable` for a damaged item, as `make` does, and as `items`."""
+        """The value that `make` makes of the items in force, once for each change.
+
+        Raises `InForceUnreadable` for a damaged item, as `make` does, and as `items`.
+        """
         self._inherit()
         with self._lock:
             with self._store.session(read_only=True) as session:
@@ -227,7 +232,10 @@ class Shelf(Generic[T]):
 
     @contextmanager
     def changing(self, *, actor: str, now: datetime | None = None) -> Iterator[Change]:
-        """One change, whole or not at all, alone of its kind. A folder of release 0.1 that cannot be taken over is left behind for good."""
+        """Make one change of the kind, whole or not at all, with no other beside it.
+
+        A folder of release 0.1 that cannot be taken over is left behind for good.
+        """
         found: Sequence[Inherited] = ()
         if self._inheritance is not None:
             try:
@@ -240,7 +248,7 @@ class Shelf(Generic[T]):
             yield Change(session, self._kind, actor, now)
 
     def _inherit(self) -> None:
-        """Take over what a folder of release 0.1 holds, if nothing was ever put in force here; say what it holds besides."""
+        """Take over what a folder of release 0.1 holds, if nothing was ever put in force here; else say what the folder holds besides."""
         if (inheritance := self._inheritance) is None:
             return
         if inheritance.file.exists():

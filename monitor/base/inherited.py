@@ -1,4 +1,4 @@
-"""What release 0.1 kept in a folder of its home, to be taken over into the database once.
+"""Items that release 0.1 kept in a folder of the home, to be taken over into the database once.
 
 The first machine that asks takes over; another whose folder held something else is told so, and what to do. The folder stays as it is.
 """
@@ -32,7 +32,8 @@ class Inherited:
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """A folder's items. `file` names them, `parse` reads it, and `command` says how one that was not taken over is put in force.
+    """The items of a folder of release 0.1. `file` names the items, `parse` reads `file`, and `command` says how one that was not taken
+    over is put in force.
 
     `parse` may raise ValueError, KeyError, TypeError or OSError for a file that is not what it should be; `instead` is what to do then.
     `additive`: what this folder holds besides is taken over too, because an item more changes nothing that acts.
@@ -45,7 +46,7 @@ class Inheritance:
     additive: bool = False
 
     def read(self) -> Sequence[Inherited]:
-        """Nothing where there is no such file. Raises `InForceUnreadable`."""
+        """The items that the folder names; none where there is no such file. Raises `InForceUnreadable`."""
         try:
             return self.parse(self.file) if self.file.exists() else ()
         except (ValueError, KeyError, TypeError, OSError) as error:
@@ -54,7 +55,7 @@ class Inheritance:
             ) from None
 
     def warn_of_others(self, ever: Collection[tuple[str, str]]) -> None:
-        """Say in the log what the folder names and the database never had in force, by name and SHA-256."""
+        """Log each item that the folder names and the database never had in force, by name and SHA-256."""
         try:
             others = [each for each in self.read() if (each.name, each.sha256) not in ever]
         except InForceUnreadable:
@@ -71,7 +72,7 @@ class Inheritance:
 
 
 def content_of(file: Path) -> bytes:
-    """Of a file that may be missing: nothing then, which fits no digest."""
+    """The bytes of a file that may be missing: none then, which fit no digest."""
     try:
         return file.read_bytes()
     except FileNotFoundError:
@@ -79,5 +80,5 @@ def content_of(file: Path) -> bytes:
 
 
 def day(text: str) -> datetime:
-    """Release 0.1 kept days. Raises ValueError."""
+    """The instant at which a day of release 0.1's records begins, in UTC. Raises ValueError."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -16,7 +16,8 @@ STAGES = ("fetch", "provenance", "decode", "marks", "faces", "embed", "match", "
 
 
 class Metrics:
-    """Thread-safe, as prometheus-client is. Label values come from fixed sets: stages, error codes, signal codes."""
+    """The metrics of Sosie, made in one registry. Thread-safe, as prometheus-client is. Label values come from fixed sets: stages, error
+    codes, signal codes."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()

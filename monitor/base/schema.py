@@ -38,7 +38,8 @@ RELEASES = Table(
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """From which revision to which; `before` is None where there was no schema, and equal to `after` where nothing was to do."""
+    """An upgrade of the schema, from one revision to another; `before` is None where there was no schema, and equal to `after` where
+    nothing was to do."""
 
     before: str | None
     after: str | None
@@ -55,14 +56,17 @@ def head() -> str | None:
 
 
 def pending(connection: Connection, *, name: str) -> Upgrade:
-    """What `upgrade` would do. Raises `DatabaseError` when the database, called `name`, is at a revision this code does not know."""
+    """The upgrade that `upgrade` would make.
+
+    Raises `DatabaseError` when the database, called `name`, is at a revision this code does not know.
+    """
     current = version(connection)
     _refuse_newer(connection, current, name)
     return Upgrade(current, head())
 
 
 def require_current(upgrade: Upgrade, *, name: str) -> None:
-    """Raises `DatabaseError` where there is something to do."""
+    """Check that there is nothing to upgrade. Raises `DatabaseError` where there is."""
     if upgrade.before != upgrade.after:
         there = "it has no schema yet" if upgrade.before is None else f"its schema is at version {upgrade.before}"
         reason = f"{there}, this Sosie works with {upgrade.after}, and SOSIE_MIGRATE=never lets no other command change it"

@@ -74,7 +74,7 @@ def _http_url(text: str) -> str:
 
 
 def _brokers(text: str) -> str:
-    """`HOST:PORT,…` without spaces."""
+    """The brokers as `HOST:PORT,…` without spaces."""
     if "@" in text:
         raise ValueError("no user or password belongs here: SOSIE_KAFKA_USERNAME and SOSIE_KAFKA_PASSWORD take them")
     for broker in (parts := [part.strip() for part in text.split(",")]):
@@ -102,7 +102,7 @@ def _network(value: object) -> Network:
 
 
 def _root_path(text: str) -> str:
-    """`/sosie`; empty for the root itself."""
+    """The root path, such as `/sosie`; empty for the root itself."""
     path = text.strip().rstrip("/")
     if path and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", path):
         raise ValueError("not a path such as /sosie")

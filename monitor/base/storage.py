@@ -13,7 +13,7 @@ from monitor.base.storage_key import StorageKey, load_storage_key
 
 
 def open_blobs(settings: Settings) -> Blobs:
-    """Nothing is read or written yet. Raises `ConfigError` for settings that do not fit together."""
+    """The blobs of the settings; nothing is read or written yet. Raises `ConfigError` for settings that do not fit together."""
     return blobs_at(settings, settings.storage_url)
 
 

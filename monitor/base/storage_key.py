@@ -38,16 +38,16 @@ class StorageKey:
 
     @property
     def id(self) -> bytes:
-        """8 bytes that tell one wrapping key from another, and say nothing of it."""
+        """8 bytes that tell this wrapping key from others, and nothing about the key."""
         return hashlib.sha256(b"sosie storage key\0" + self.key).digest()[:8]
 
     def wrap(self, key: bytes, name: str) -> bytes:
-        """`key`, readable only with this one and only as the key of that name."""
+        """`key` wrapped: readable only with this wrapping key, and only as the key of that name."""
         nonce = os.urandom(_NONCE_BYTES)
         return _MAGIC + self.id + nonce + AESGCM(self.key).encrypt(nonce, key, name.encode())
 
     def unwrap(self, wrapped: bytes, name: str) -> bytes | None:
-        """What was wrapped under that name, or None: by a key that is not known here, or not intact."""
+        """The key that was wrapped under that name; None where the wrapping key is not known here, or `wrapped` not intact."""
         start = len(_MAGIC) + len(self.id)
         nonce, sealed = wrapped[start : start + _NONCE_BYTES], wrapped[start + _NONCE_BYTES :]
         for each in (self, *self.older):

@@ -46,7 +46,7 @@ def copy_blobs(source: Blobs, target: Blobs, key: StorageKey, *, told: Callable[
 
 
 def _names(blobs: Blobs) -> Iterator[str]:
-    """All names; pointers last, when what they name is there."""
+    """The names of all blobs; pointers last, when the blobs that they name are there."""
     pointers = []
     for area in AREAS:
         for each in blobs.listed(area):
@@ -58,7 +58,7 @@ def _names(blobs: Blobs) -> Iterator[str]:
 
 
 def _key_in(name: str, data: bytes, key: StorageKey) -> bytes | None:
-    """The key that a blob is, or None: it is none, or nobody here can unwrap it."""
+    """The key that a blob is; None where the blob is no key, or nobody here can unwrap it."""
     if not name.startswith("fingerprints/") or not name.endswith("/key"):
         return None
     return data if len(data) == len(key.key) else key.unwrap(data, name)

@@ -1,4 +1,4 @@
-"""What one would write under a portrait: a sentence that names the visible traits."""
+"""Captions of portraits: sentences that name the visible traits."""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ class Studio:
         valid_s: float = 30 * 24 * 3600,
         usage: x509.ObjectIdentifier = CLAIM_SIGNING,
     ) -> None:
-        """`name` is the organisation on the certificates, which end in `valid_s` seconds; `usage` is what the signer's may be used for.
+        """Make a studio, with new keys and certificates. `name` is the organisation on the certificates, which end in `valid_s` seconds;
+        `usage` is what the signer's may be used for.
 
         The files of an `expired` studio carry a certificate that ended yesterday.
         """
@@ -156,7 +157,7 @@ class Studio:
         )
 
     def _twin(self, begin: datetime, end: datetime) -> x509.Certificate:
-        """A certificate of the same encoded length: an ECDSA signature takes 70 to 72 bytes, so a few tries do."""
+        """A certificate as long, when encoded, as the signer's own: an ECDSA signature takes 70 to 72 bytes, so a few tries do."""
         length = len(self.certificate.public_bytes(Encoding.DER))
         while len((twin := self._certificate(begin, end)).public_bytes(Encoding.DER)) != length:
             pass

@@ -115,7 +115,7 @@ def _room(place: int) -> Picture:
 
 
 def develop(picture: Picture, shot: Shot, *, seed: int) -> Picture:
-    """Light from one side, its colour and strength, and the sensor's noise."""
+    """The picture lit from one side, in the light's colour and strength, and with the sensor's noise."""
     height, width = picture.shape[:2]
     canvas = Canvas(picture)
     ys, xs = np.mgrid[0:24, 0:24].astype(np.float32) / 23

@@ -90,7 +90,7 @@ def frames(subjects: Sequence[Person], *, seconds: float, seed: int, size: tuple
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What stays the same between two cuts. Phases (6 for each subject) keep people from moving in step."""
+    """One scene of a film: what stays the same between two cuts. Phases (6 for each subject) keep people from moving in step."""
 
     look: Shot
     phases: NDArray[np.float64]

@@ -35,7 +35,7 @@ def _skull(head: Head, volume: float, reach: int) -> Points:
 
 
 def draw_back_hair(canvas: Canvas, head: Head) -> None:
-    """What falls behind the neck, the knot on top, the cloud around the head."""
+    """Draw the hair behind the head: down the neck, in a knot on top, as a cloud around the head."""
     who, volume = head.who, _VOLUME.get(head.who.hair, 0.0)
     if who.hair is Hair.BALD:
         return
@@ -55,7 +55,7 @@ def draw_back_hair(canvas: Canvas, head: Head) -> None:
 
 
 def draw_front_hair(canvas: Canvas, head: Head) -> None:
-    """From the crown to the hairline, with strands."""
+    """Draw the hair from the crown to the hairline, with strands."""
     who, s = head.who, head.who.shape
     if who.hair is Hair.BALD:
         canvas.tint(head.rim(oval(-0.2 * np.sign(head.shot.light_x or 1) * -1, -1.12, 0.3, 0.1, tilt=0.1)), (255, 250, 240), 0.16)
@@ -154,7 +154,7 @@ def _draw_strands(canvas: Canvas, head: Head, outer: Points, inner: Points) -> N
 
 
 def draw_beard(canvas: Canvas, head: Head) -> None:
-    """Before the mouth is drawn, so that the lips lie on top."""
+    """Draw the beard, before the mouth is drawn, so that the lips lie on top."""
     who, my, ny = head.who, head.mouth_y, head.nose_y
     if who.beard is Beard.NONE:
         return

@@ -89,7 +89,7 @@ class Head:
 
 
 def draw_skin(canvas: Canvas, head: Head) -> None:
-    """Ears, head, and the soft shade that makes a face of it."""
+    """Draw the ears, the head, and the soft shade that makes the head a face."""
     who, unit, s = head.who, head.unit, head.who.shape
     skin = skin_tone(who)
     for side in (-1, 1):
@@ -170,7 +170,7 @@ def _draw_nose(canvas: Canvas, head: Head) -> None:
 
 
 def draw_eyes(canvas: Canvas, head: Head) -> None:
-    """Brows, lids, irises."""
+    """Draw the brows, lids and irises."""
     who, shot, s, unit = head.who, head.shot, head.who.shape, head.unit
     skin, hair = skin_tone(who), hair_tone(who)
     wide = 0.215 + 0.035 * s.eye_size
@@ -213,7 +213,7 @@ def _draw_brow(canvas: Canvas, head: Head, side: int, tone: Tone) -> None:
 
 
 def draw_mouth(canvas: Canvas, head: Head) -> None:
-    """Lips, and teeth when the mouth is open."""
+    """Draw the lips, and teeth when the mouth is open."""
     who, shot, s = head.who, head.shot, head.who.shape
     skin = skin_tone(who)
     lip = mix(mix(skin, (176, 74, 76), 0.36), (176, 28, 52), 0.75 * who.lipstick)
@@ -241,7 +241,7 @@ def draw_mouth(canvas: Canvas, head: Head) -> None:
 
 
 def draw_glasses(canvas: Canvas, head: Head) -> None:
-    """Frames over everything else, if the person wears any."""
+    """Draw the glasses over everything else, if the person wears any."""
     who = head.who
     if who.glasses is Glasses.NONE:
         return

@@ -15,7 +15,7 @@ __all__ = ["EVERYBODY", "LICENSED", "LIVING", "LOOK_ALIKE", "MOURNED", "PROTECTE
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of the cast. `holder` owns the rights in the likeness (None: nobody registered it); `licensee` is the account that may use it."""
+    """A cast member. `holder` owns the rights in the likeness (None: nobody registered it); `licensee` is the account that may use it."""
 
     name: str
     known_as: str

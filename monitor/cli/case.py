@@ -24,7 +24,7 @@ CaseId = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case.", s
 
 
 class Shown(StrEnum):
-    """Which cases are listed."""
+    """The choice of cases to list."""
 
     OPEN = "open"
     DECIDED = "decided"

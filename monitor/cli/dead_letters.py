@@ -158,7 +158,7 @@ def _none(among: int, state: str, reason: str | None) -> str:
 
 
 def _shown(data: bytes | None, truncated: bool) -> list[str]:
-    """The event's value for a terminal, and what it is: text with control characters escaped, or hex."""
+    """Lines that show an event's value on a terminal: text with control characters escaped, or hex."""
     if data is None:
         return ["  its value is null"]
     if not data:

@@ -34,7 +34,7 @@ def leave_a_trail(workshop: Workshop, action: str, subject_type: str, subject_id
 
 
 def signed_in(workshop: Workshop, name: str, role: Role | None = None) -> Account:
-    """The account `name`, once its password is right. Raises `RequestRefused`, also for an account without the role."""
+    """The account `name`, once the password for it is right. Raises `RequestRefused`, also for an account without the role."""
     given = workshop.settings.password
     password = ask_password(f"Password of {name}") if given is None else given.get_secret_value()
     with workshop.store.session(read_only=True) as session:

@@ -50,7 +50,7 @@ COMMANDS = (
 
 
 class _Commands(TyperGroup):
-    """Imports a command when it is asked for: all of them take seconds, most need neither database nor index nor web."""
+    """The commands, each imported when it is asked for: all together take seconds, most need neither database nor index nor web."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return list(COMMANDS)

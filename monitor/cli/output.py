@@ -27,7 +27,7 @@ def print_error(error: SosieError) -> None:
 
 
 def go_on(question: str, *, yes: bool) -> None:
-    """Ask, where somebody sits at a terminal, before what cannot be taken back; `yes` says it in advance. Ends the command for a no."""
+    """Ask at a terminal, if there is one, before an act that cannot be undone; `yes` answers in advance. Ends the command for a no."""
     if not yes and err.is_terminal and not typer.confirm(question, err=True):
         err.print("Nothing was changed.")
         raise typer.Exit(1)

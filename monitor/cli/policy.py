@@ -185,7 +185,7 @@ _NOT_IN_FACTS = {"matching.frames", "matching.frame_z", "matching.clip_weight"}
 
 
 def _policy(workshop: Workshop, name: str | None) -> Policy:
-    """The one that acts for None; a file if there is one of that name; else a stored one."""
+    """The policy by a name: the one that acts for None, a file's if there is a file of that name, else a stored one."""
     if name is None:
         return workshop.policies.current().active
     if Path(name).is_file():
@@ -195,7 +195,7 @@ def _policy(workshop: Workshop, name: str | None) -> Policy:
 
 
 def _acting(workshop: Workshop) -> tuple[Policy | None, str]:
-    """The one that acts; None, with what to do, where this release cannot read it."""
+    """The policy that acts; None, with what to do, where this release cannot read it."""
     try:
         return workshop.policies.current().active, ""
     except PolicyUnreadable as error:

@@ -116,7 +116,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="One JSON object per
 
 
 def _active(workshop: Workshop) -> tuple[str, str | None]:
-    """The version of the one that acts, and what is wrong with it."""
+    """The version of the probe that acts, and what is wrong with that probe."""
     version = NO_PROBE
     try:
         version = workshop.probes.active_version()
@@ -132,7 +132,7 @@ def _lessons(workshop: Workshop, space_id: str) -> Sequence[Lesson]:
 
 
 def _told(probe: Probe, *, active: bool) -> dict[str, Any]:
-    """A probe without its numbers: they stand in its file."""
+    """A probe for people and programs, without the numbers, which stand in the probe's file."""
     left_out = ("weights", "lessons", "format")
     rest = {name: value for name, value in probe.to_json().items() if name not in left_out}
     return {"version": probe.version, "active": active, "shortcomings": list(probe.shortcomings()), **rest}

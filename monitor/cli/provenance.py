@@ -56,7 +56,10 @@ def provenance(
 
 
 def _print_history(history: History) -> None:
-    """The tree, folded to the terminal, to 80 columns where there is none. `Text` holds what files say: it is never markup."""
+    """Print a history as a tree, folded to the terminal, to 80 columns where there is none.
+
+    `Text` holds what files say: it is never markup.
+    """
     width = min(shutil.get_terminal_size().columns, WIDEST)
     for root in outline(history):
         out.print()
@@ -84,5 +87,5 @@ def _drawn(tree: Tree, node: Node) -> Tree:
 
 
 def _numbered(node: Node, words: str) -> Text:
-    """The verdict stands before the file's words, which could end in any verdict they like."""
+    """A manifest's line: the verdict before the file's words, which could end in any verdict they like."""
     return Text.assemble((f"[{node.number}] {state_words(node.manifest)}", "bold"), f" · {words}")

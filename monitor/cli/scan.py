@@ -88,7 +88,7 @@ def scan(
 
 
 def _anew(workshop: Workshop, sources: Sequence[str], post: str, known: dict[str, Any]) -> Posted:
-    """The post by that identity, with what is on record of it. Raises `RequestRefused` for what would be another post."""
+    """The post by an identity, with the details on record of that post. Raises `RequestRefused` for what would be another post."""
     if len(sources) != 1:
         raise RequestRefused("--post", f"is one post's identity, and {len(sources)} videos are given", "Scan one video at a time")
     with workshop.store.session(read_only=True) as session:
@@ -133,7 +133,7 @@ def scan_all(pipeline: Pipeline, posts: Sequence[Posted], *, workers: int, keep_
 
 
 def _expand(sources: Sequence[str]) -> tuple[list[str], list[Outcome]]:
-    """What to scan, and the folders that hold nothing to scan.
+    """The sources to scan, and the folders that hold nothing to scan.
 
     Folders become the videos in them, known by content; everything else stays for the fetch to judge.
     """

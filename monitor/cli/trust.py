@@ -116,7 +116,7 @@ def verify() -> None:
 
 
 def _readable(workshop: Workshop) -> tuple[TrustLists | None, str]:
-    """What is in force; None, with what to do, where it cannot be read."""
+    """The trust lists in force; None, with what to do, where the lists cannot be read."""
     try:
         return workshop.trust, ""
     except InForceUnreadable as error:

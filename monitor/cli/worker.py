@@ -51,6 +51,7 @@ async def _run(kind: Any, workshop: Workshop, told: Any, stopping: Any) -> None:
 
 
 def _leave() -> None:
-    """A thread hangs in a system call, say a dead network share. What it was at is not acknowledged, so it may be left behind."""
+    """End the process at once, because a thread hangs in a system call, say a dead network share. What that thread was at is not
+    acknowledged, so it may be left behind."""
     err.print("[bold red]sosie:[/] the worker did not stop in time and leaves without waiting; nothing that was acknowledged is lost")
     os._exit(70)

@@ -73,7 +73,8 @@ def create_app(settings: Settings, store: Store, *, registry: CollectorRegistry,
 
 
 def _require_room_for(root: str, app: FastAPI) -> None:
-    """Else an address of a proxy that takes the root path away could not be told from one that keeps it."""
+    """Refuse a root path that begins an address of the console's own. Such an address, through a proxy that takes the root path away, could
+    not be told from one through a proxy that keeps it."""
     first = f"/{root.split('/')[1]}"
     if any(f"{context.path}/".startswith(f"{first}/") for context in iter_route_contexts(app.routes)):
         raise ConfigError("SOSIE_SERVE_ROOT_PATH", f"{first} is an address of the console's own", "Choose another, such as /sosie")

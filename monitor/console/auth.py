@@ -67,7 +67,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid session cookie says."""
+    """The content of a valid session cookie."""
 
     account_id: str
     nonce: str
@@ -87,7 +87,7 @@ class Sessions:
         return str(self._signer.dumps([account.id, secrets.token_urlsafe(16), expires, self.password_mark(account)]))
 
     def read(self, cookie: str | None) -> Claims | None:
-        """None for a missing, altered, foreign or expired cookie: all mean "sign in"."""
+        """The claims of a session cookie; None for a missing, altered, foreign or expired one: all mean "sign in"."""
         if cookie is None:
             return None
         try:
@@ -100,7 +100,7 @@ class Sessions:
         return hmac.new(self._secret, b"csrf:" + nonce.encode(), hashlib.sha256).hexdigest()
 
     def password_mark(self, account: Account) -> str:
-        """Changes with the password and tells nothing about it."""
+        """A mark that changes with an account's password and tells nothing about the password."""
         return hmac.new(self._secret, b"password:" + account.password_hash.encode(), hashlib.sha256).hexdigest()[:16]
 
 

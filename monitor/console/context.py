@@ -1,4 +1,4 @@
-"""What every endpoint of one console shares, and how it renders a page."""
+"""The parts that the endpoints of one console share, and how a page is rendered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 
 def make_templates(root_path: str) -> jinja2.Environment:
-    """Escapes everything; a name a template uses and nobody gave is an error, not an empty string.
+    """The environment of the templates, which escapes everything; a name a template uses and nobody gave is an error, not an empty string.
 
     `root` is for every address a template writes, macros' too: `{{ root }}/queue`.
     """
@@ -44,7 +44,7 @@ def make_templates(root_path: str) -> jinja2.Environment:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once by `create_app`. Thread-safe."""
+    """The parts that the endpoints of one console share, made once by `create_app`. Thread-safe."""
 
     settings: Settings
     store: Store
@@ -57,7 +57,7 @@ class Context:
 
     @property
     def root(self) -> str:
-        """What every address the console gives begins with; empty, or `/sosie`."""
+        """The beginning of every address that the console gives; empty, or such as `/sosie`."""
         return self.settings.serve_root_path
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -28,7 +28,7 @@ class Cookies:
         return f"__Secure-{name}" if self.root_path else f"__Host-{name}"
 
     def get(self, request: HTTPConnection, name: str) -> str | None:
-        """The value sent under the name this request's scheme asks for, and under no other."""
+        """The value of a cookie under the name that this request's scheme asks for, and under no other."""
         return request.cookies.get(self.name(request, name))
 
     def set(self, request: HTTPConnection, response: Response, name: str, value: str, max_age_s: int) -> None:
@@ -43,5 +43,5 @@ class Cookies:
         )
 
     def delete(self, request: HTTPConnection, response: Response, name: str) -> None:
-        """With the same attributes: a browser refuses a prefixed name without them, and would keep the cookie."""
+        """Delete a cookie by the attributes it was set with: a browser refuses a prefixed name without them, and would keep the cookie."""
         self.set(request, response, name, "", 0)

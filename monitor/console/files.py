@@ -40,7 +40,7 @@ def still(case_id: str, position: int, context: ContextDep, principal: Reader) -
 
 @router.get("/references/{reference_id}")
 def reference(reference_id: str, context: ContextDep, principal: Reader) -> Response:
-    """A reference that was erased gives the placeholder too: a case page outlives its pictures."""
+    """The picture of a reference; an erased one gives the placeholder: a case page outlives its pictures."""
     try:
         with context.store.session(read_only=True) as session:
             name = references.get_reference(session, reference_id).file
@@ -50,7 +50,7 @@ def reference(reference_id: str, context: ContextDep, principal: Reader) -> Resp
 
 
 def frame(context: Context, moment: Moment) -> Framing | None:
-    """How a page lays out the still; None when it is gone."""
+    """The framing of a still on a page; None when the still is gone."""
     jpeg = _jpeg(context, EVIDENCE, moment.still)
     if jpeg is None:
         return None
@@ -62,7 +62,7 @@ def frame(context: Context, moment: Moment) -> Framing | None:
 
 
 def _picture(context: Context, area: str, name: str | None) -> Response:
-    """The JPEG of that name, or with 404 a drawing in its place (browsers show it all the same)."""
+    """An answer with the JPEG of that name, or with 404 a drawing in place of the JPEG (browsers show the drawing all the same)."""
     jpeg = _jpeg(context, area, name)
     if jpeg is None:
         return Response(_PLACEHOLDER.read_bytes(), 404, media_type="image/svg+xml")
@@ -70,7 +70,7 @@ def _picture(context: Context, area: str, name: str | None) -> Response:
 
 
 def _jpeg(context: Context, area: str, name: str | None) -> bytes | None:
-    """The blob of that name, if it is a JPEG of that area, still there and intact."""
+    """The JPEG by a name, if the name is of that area, and the JPEG still there and intact."""
     if name is None:
         return None
     try:

@@ -23,7 +23,8 @@ class Framing:
 
 
 def framing(width: int, height: int, box: Sequence[float] | None) -> Framing:
-    """`box` is x0, y0, x1, y1 as shares of the still. One that is empty or outside is ignored: the still is shown without an outline."""
+    """The framing of a still of this size. `box` is x0, y0, x1, y1 as shares of the still; a box that is empty or outside is ignored: the
+    still is shown without an outline."""
     if box is None:
         return Framing(width, height, None, None)
     x0, x1 = (min(max(edge, 0.0), 1.0) * width for edge in (box[0], box[2]))

@@ -1,4 +1,4 @@
-"""For machines: is it up, and what do the counters say.
+"""Health and metrics of the console, for machines.
 
 `/health/live` answers while the process does, `/health/ready` (and `/health`) while a page could be answered; both are open to all under
 any host name, and say one word per part. `/metrics` is open to those `Exposition` admits; to others it takes a signed-in account.
@@ -30,14 +30,14 @@ def _metrics_reader(request: Request, context: ContextDep, token: SentToken) -> 
 
 @router.get("/health/live")
 def live() -> Response:
-    """200."""
+    """An answer of 200 while the process runs."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/health")
 @router.get("/health/ready")
 def ready(context: ContextDep) -> Response:
-    """200 when a page could be answered now, 503 when not."""
+    """An answer of 200 when a page could be answered now, of 503 when not."""
     return readiness(context.store)
 
 
@@ -47,7 +47,7 @@ def metrics(context: ContextDep, allowed: Annotated[None, Depends(_metrics_reade
 
 
 def readiness(store: Store) -> Response:
-    """Whether this database, at whatever version, can be asked."""
+    """An answer that says whether this database, at whatever version, can be asked."""
     try:
         there = store.version() is not None
     except SosieError:

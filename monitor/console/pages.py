@@ -39,7 +39,7 @@ Token = Annotated[int, Form()]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What stands in the verdict form and is not recorded yet."""
+    """A verdict that stands in the form and is not recorded yet."""
 
     verdict: str = ""
     reason: str = ""

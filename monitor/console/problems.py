@@ -92,7 +92,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 
 def _bug(request: Request, error: Exception) -> Response:
-    """Runs outside `Guard`, so it sets the headers itself. The traceback is in the log."""
+    """The answer to an unforeseen error; made outside `Guard`, it sets the headers itself. The traceback is in the log."""
     what = "An error nobody foresaw; it stands in the server's log. Nothing was changed."
     answer = _answer(request, 500, "bug", what, "Try again, and report it if it stays.", {})
     answer.headers.update(HEADERS | {"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""What every answer of the console carries, and which requests never reach a page.
+"""The headers that every answer of the console carries, and the requests that never reach a page.
 
 `Guard` is a pure ASGI middleware: it refuses a Host header that is not ours (DNS rebinding: a hostile page resolves its
 own name to 127.0.0.1 and reads the queue through the reviewer's browser; `/health` alone answers to any name), refuses
@@ -54,7 +54,7 @@ def allowed_hosts(serve_host: str, names: Iterable[str] = ()) -> frozenset[str]:
 
 
 def is_allowed(host: str | None, hosts: Collection[str]) -> bool:
-    """`*.example.org` among `hosts` allows every name below example.org, and not example.org itself."""
+    """Whether a host is among `hosts`, in which `*.example.org` allows every name below example.org, and not example.org itself."""
     if host is None:
         return False
     below = (f"*{host[dot.start() :]}" for dot in re.finditer(r"\.", host))
@@ -94,7 +94,7 @@ class Guard:
 
 
 def _host_name(values: list[str]) -> str | None:
-    """`[::1]:8000` -> `::1`; None when the header is missing or doubled."""
+    """The name in a Host header, without the port, such as `::1` of `[::1]:8000`; None when the header is missing or doubled."""
     if len(values) != 1:
         return None
     host = values[0].lower().strip()

@@ -42,14 +42,14 @@ _one_password_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody at `address` who says a name."""
+    """An attempt to sign in, from `address` as `name`."""
 
     address: str
     name: str
 
     @classmethod
     def of(cls, request: Request, name: str) -> Attempt:
-        """What cannot be printed is in no account's name, and not every database stores it."""
+        """The attempt in a request, unprintable characters of the name replaced: no account's name has any, nor does every database store any."""
         printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
         return cls(request.client.host if request.client else "unknown", printable)
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No attempt for `wait_s` seconds. `first`: nobody was refused by this limit since it was last kept."""
+    """A refusal of any attempt for `wait_s` seconds. `first`: nobody was refused by this limit since it was last kept."""
 
     wait_s: int
     first: bool
@@ -40,7 +40,7 @@ class Throttle:
         self._tries: dict[str, _Tries] = {}
 
     def enter(self, limits: Mapping[str, int]) -> Refusal | None:
-        """Count one attempt under every key, or none under any: when one of them had as many attempts in the window as its limit."""
+        """Count one attempt under every key, or refuse and count none when one key had as many attempts in the window as its limit."""
         now = self._clock().timestamp()
         with self._lock:
             tries = {key: self._recent(key, now) for key in limits}
@@ -56,13 +56,13 @@ class Throttle:
             return None
 
     def take_back(self, key: str) -> None:
-        """The latest attempt under this key was none that counts."""
+        """Take back the latest attempt under a key, because it was none that counts."""
         with self._lock:
             if (tries := self._tries.get(key)) and tries.times:
                 tries.times.pop()
 
     def forget(self, key: str) -> None:
-        """All attempts under this key."""
+        """Forget all attempts under a key."""
         with self._lock:
             self._tries.pop(key, None)
 
@@ -77,7 +77,7 @@ class Throttle:
 
 
 def origin_of(address: str) -> str:
-    """What counts as one origin: an IPv4 address, or the /64 network of an IPv6 address, of which one household has 2**64."""
+    """The origin that an address counts as: an IPv4 address, or the /64 network of an IPv6 address, of which one household has 2**64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
