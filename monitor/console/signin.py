@@ -49,7 +49,7 @@ class Attempt:
 
     @classmethod
     def of(cls, request: Request, name: str) -> Attempt:
-        """The attempt in a request, unprintable characters of the name replaced: no account's name has any, nor does every database store any."""
+        """The attempt in a request, unprintable characters of the name replaced: no account's name and not every database holds any."""
         printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
         return cls(request.client.host if request.client else "unknown", printable)
 

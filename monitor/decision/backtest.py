@@ -46,7 +46,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`hits` of `of`, with the interval of the share; of nothing, the whole of it is possible."""
+    """A share, `hits` of `of`, and the interval it lies in; of nothing, any share is possible."""
 
     hits: int
     of: int
@@ -80,7 +80,7 @@ class Backtest:
 
 
 def backtest(kept: Iterable[Kept], policy: Policy) -> Backtest:
-    """Assess all of them under `policy`."""
+    """Compare kept assessments with those that `policy` gives for the same facts."""
     flags: list[tuple[Kept, bool]] = []
     gained: list[Moved] = []
     lost: list[Moved] = []
@@ -109,7 +109,7 @@ def backtest(kept: Iterable[Kept], policy: Policy) -> Backtest:
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The interval of a share. Of nothing: 0 to 1."""
+    """The interval of the share `hits` of `of`; of nothing, 0 to 1."""
     if of == 0:
         return 0.0, 1.0
     share, z2 = hits / of, _Z * _Z

@@ -96,7 +96,7 @@ class Facts:
     z: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What is kept beside an assessment, so that another policy can be tried on it: everything but the person's name."""
+        """The facts as JSON values, without the person's name: kept beside an assessment, so that another policy can be tried on them."""
         kept = asdict(self) | {"deceased_on": self.deceased_on and self.deceased_on.isoformat()}
         del kept["name"]
         return kept

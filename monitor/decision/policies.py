@@ -39,7 +39,7 @@ class Standing(StrEnum):
 
 
 class StoredPolicy(Base):
-    """One version. `id` is what assessments name: its word and the digest of its text."""
+    """One version of a policy, as stored. `id` is what assessments name: its word and the digest of its text."""
 
     __tablename__ = "policies"
     __table_args__ = (Index(None, "standing"),)
@@ -56,7 +56,7 @@ class StoredPolicy(Base):
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What one scan goes by, from its start to its end."""
+    """The policies that one scan goes by, from its start to its end."""
 
     active: Policy
     shadows: tuple[Policy, ...] = ()
@@ -86,7 +86,7 @@ def propose(session: Session, text: str, *, name: str, note: str | None, actor: 
 
 
 def activate(session: Session, policy_id: str, *, instead_of: Policy, actor: str, now: datetime) -> StoredPolicy:
-    """Let a policy act, in place of the one that does (`instead_of`, for when none is stored). Again: nothing changes.
+    """Let a policy act in place of the policy that acts now (`instead_of`, for when none is stored). Again: nothing changes.
 
     What it changes is counted from the policy that was activated last, from the shipped one before the first; a file of SOSIE_POLICY
     was approved by nobody, so `instead_of` can only add changes to these. Where the one that acts cannot be read, the change counts as one

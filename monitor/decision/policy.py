@@ -190,7 +190,7 @@ def _risk(policy: Policy, evidence: float) -> float:
 
 
 def assess_again(facts: Facts, policy: Policy) -> Assessment:
-    """As `assess`, for facts that were kept under another policy: this one's threshold and slope make the score anew.
+    """Assess facts that were kept under another policy: the threshold and slope of `policy` make the score anew.
 
     Below this one's threshold nobody is found. What its other rules of matching would change cannot be seen in facts.
     """
@@ -270,7 +270,7 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
 
 
 def _senseless(policy: Policy) -> Iterator[tuple[Sequence[str], str, str]]:
-    """What each setting alone allows, and all together make senseless: where, why, and the next step."""
+    """The settings that are allowed one by one and senseless together: where, why, and the next step."""
     rule, at = policy.matching, policy.flag_at
     if not policy.version.isprintable():
         yield ["version"], f"{policy.version!a} cannot be shown", "Use letters, digits and points"
@@ -357,7 +357,7 @@ def _next_step(path: list[int | str]) -> str:
 
 
 def _place(tree: Any, path: Sequence[int | str], error: Any, text: str) -> str:
-    """LINE:COLUMN, from 1: of the value, of the key for one that should not be there, or of the nearest key above what is missing."""
+    """LINE:COLUMN, from 1, of a mistake: of the value, of a key that should not be there, or of the nearest key above a missing one."""
     line, column = 0, 0
     for depth, part in enumerate(path, 1):
         if not isinstance(tree, CommentedMap) or part not in tree.lc.data:
@@ -374,7 +374,7 @@ def _place(tree: Any, path: Sequence[int | str], error: Any, text: str) -> str:
 
 
 def _unread(text: str, error: Exception) -> str:
-    """LINE:COLUMN of what ruamel.yaml cannot read, where it does not say: a character, or a scalar such as the date 2001-99-99."""
+    """LINE:COLUMN of text that ruamel.yaml cannot read without saying where: a character, or a scalar such as the date 2001-99-99."""
     at = error.position if isinstance(error, ReaderError) else 0
     if not isinstance(error, YAMLError | RecursionError):
         for token in YAML(typ="rt", pure=True).scan(text):

@@ -48,7 +48,7 @@ def written(template: str, words: Mapping[str, str]) -> str:
 
 
 def words_of(facts: Facts) -> dict[str, str]:
-    """Each placeholder's words."""
+    """The words for each placeholder."""
     words = {name: "unknown" if value is None else str(value) for name, value in asdict(facts).items()}
     if facts.deceased_on is not None:
         words["deceased_on"] = f"{facts.deceased_on.day} {facts.deceased_on:%B %Y}"

@@ -35,7 +35,7 @@ class ShadowAssessment(Base):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Posts x likenesses a shadow policy saw, and those on which it and the policy in force part."""
+    """How many posts x likenesses a shadow policy saw, and on how many it and the policy in force part."""
 
     seen: int
     flagged_live: int
@@ -45,7 +45,7 @@ class Comparison:
 
 
 def record(session: Session, *, post_id: str, likeness_id: str, shadow: Assessment, live: Assessment, now: datetime) -> None:
-    """Keep what both said, in place of what was kept of this post, likeness and shadow policy. Idempotent."""
+    """Keep what both policies said, in place of what was kept of this post, likeness and shadow policy. Idempotent."""
     said = {
         "risk": shadow.risk,
         "flagged": shadow.flagged,
@@ -64,7 +64,7 @@ def record(session: Session, *, post_id: str, likeness_id: str, shadow: Assessme
 
 
 def comparisons(session: Session) -> Mapping[str, Comparison]:
-    """By policy id, for every policy that was ever a shadow and saw something."""
+    """The comparison of every policy that was ever a shadow and saw something, by policy id."""
     shadow, live = ShadowAssessment.flagged, ShadowAssessment.live_flagged
     counts = [func.count().filter(each) for each in (live, shadow, shadow & ~live, live & ~shadow)]
     rows = session.execute(select(ShadowAssessment.policy_id, func.count(), *counts).group_by(ShadowAssessment.policy_id))

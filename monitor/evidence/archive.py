@@ -32,12 +32,12 @@ _FLAG_ENCRYPTED = 1
 
 
 class ArchiveRefused(ValueError):
-    """Not a zip in the shape of a pack; the text says what is wrong, of which entry."""
+    """The file is no zip in the shape of a pack; the text says what is wrong, of which entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where an entry's bytes stand, and the CRC-32 the zip states for them."""
+    """An entry: where its bytes stand, and the CRC-32 that the zip states for them."""
 
     name: str
     offset: int
@@ -66,7 +66,7 @@ class Archive:
     """An open pack. Reads the directory alone; `content` reads one entry. Not thread-safe."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raises `ArchiveRefused`, and OSError as it comes."""
+        """Read the directory of a pack. Raises `ArchiveRefused`, and OSError as it comes."""
         self._file = file
         size_bytes = file.seek(0, 2)
         if size_bytes > MAX_BYTES:
@@ -144,6 +144,6 @@ def _end(count: int, directory_bytes: int, directory_at: int) -> bytes:
 
 
 def _stamp(when: datetime) -> tuple[int, int]:
-    """Time and day as MS-DOS counted them: from 1980 on, to two seconds."""
+    """The time and day of an instant as MS-DOS counted them: from 1980 on, to two seconds."""
     year = min(max(when.year, 1980), 2107)
     return (when.hour << 11) | (when.minute << 5) | (when.second // 2), ((year - 1980) << 9) | (when.month << 5) | when.day

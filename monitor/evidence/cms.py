@@ -36,16 +36,16 @@ Vouched = Literal["trusted", "expired", "untrusted", "unknown"]
 
 
 class SignatureRefused(ValueError):
-    """Not such a signature; the text says why."""
+    """The bytes are no signature of this shape; the text says why."""
 
 
 class SignatureWrong(SignatureRefused):
-    """A well-formed signature of something else, or by somebody else than it says."""
+    """A well-formed signature is of other content, or by another signer than it says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Whose signature it is: the certificate it was checked with, and those that came along."""
+    """The signer of a signature: the certificate that the signature was checked with, and those that came along."""
 
     certificate: x509.Certificate
     others: tuple[x509.Certificate, ...]
@@ -136,13 +136,13 @@ def _version(der: _Der) -> None:
 
 
 def _algorithm(der: _Der, name: bytes) -> None:
-    """The next element names this algorithm, with no parameters or NULL."""
+    """Check that the next element names this algorithm, with no parameters or NULL."""
     if der.value(_SEQUENCE) not in ((named := bytes([_OID, len(name)]) + name), named + b"\5\0"):
         raise SignatureRefused("it is not ECDSA with SHA-256")
 
 
 def _digest(attributes: bytes) -> bytes:
-    """The digest that was signed; each attribute once, and the content's type as RFC 5652, 11.1 asks."""
+    """The digest among the signed attributes; each attribute stands once, and the content's type as RFC 5652, 11.1 asks."""
     listed = _Der(attributes).enter(_CONTEXT_0)
     values: dict[bytes, bytes] = {}
     while listed.left:

@@ -46,7 +46,10 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was found on a still. `state` as for any file; the rest is None where the manifest does not say it."""
+    """What the manifest on a still says, and how that manifest stands.
+
+    `state` as for any file; the rest is None where the manifest does not say it.
+    """
 
     state: State
     codes: tuple[str, ...] = ()
@@ -56,7 +59,7 @@ class Read:
 
 
 def sign(picture: bytes, about: About, signer: Signer) -> bytes:
-    """The picture with its manifest. Raises `ConfigError` where c2pa refuses the certificates."""
+    """The picture with a signed manifest in it. Raises `ConfigError` where c2pa refuses the certificates."""
     how = "decoded anew, at full size and without loss" if about.exact else "kept at the scan, scaled down"
     agent = {"name": "Sosie", "version": about.sosie}
     definition = {
@@ -115,7 +118,7 @@ def sign(picture: bytes, about: About, signer: Signer) -> bytes:
 
 
 def read(picture: bytes, media_type: str, anchors_pem: str, ekus: str) -> Read:
-    """How a still's manifest stands. Parses hostile bytes: call it inside the sandbox only."""
+    """What a still's manifest says, and how that manifest stands. Parses hostile bytes: call it inside the sandbox only."""
     trust = {"trust_config": ekus} | ({"trust_anchors": anchors_pem} if anchors_pem else {})
     try:
         with (

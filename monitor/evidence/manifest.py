@@ -1,4 +1,7 @@
-"""What a pack holds and what it is about: frozen types, and the one way they are written. The signature is over these bytes."""
+"""The manifest of a pack: frozen types, and the one way to write them.
+
+The signature is over these bytes.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class Audience(StrEnum):
-    """Who a pack is for, and so what may stand in it (`monitor.evidence.view`)."""
+    """The readers a pack can be for, each of whom may see other parts of a case (`monitor.evidence.view`)."""
 
     RIGHTS_HOLDER = "rights-holder"
     REVIEWER = "reviewer"
 
 
 class ManifestRefused(ValueError):
-    """Not a manifest as `Manifest.to_bytes` writes it; the text says what is wrong."""
+    """The bytes are no manifest as `Manifest.to_bytes` writes it; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -62,7 +62,7 @@ class _Drawn:
 
 @dataclass(frozen=True)
 class Packer:
-    """What packing needs. Not thread-safe on the same file."""
+    """Makes evidence packs of cases. Not thread-safe on the same file."""
 
     blobs: Blobs
     scratch: Path
@@ -101,7 +101,7 @@ class Packer:
         return packed
 
     def _publish(self, out: Path, content: bytes, packed: Packed, *, actor: str, now: datetime) -> None:
-        """On disk beside its place, then on record, then in its place: no pack without a record of it."""
+        """Write a pack beside its place, put it on record, then move it to its place: no pack without a record of it."""
         draft = out.with_name(f".{out.name}.draft")
         try:
             write_atomically(draft, content)

@@ -32,7 +32,7 @@ def render(
     previews: Mapping[str, bytes],
     files: Sequence[PackedFile],
 ) -> bytes:
-    """`previews` are JPEGs by the file they stand for; `files` are those of the pack that are listed with their SHA-256."""
+    """The page of a pack. `previews` are JPEGs by the file they stand for; `files` are those that the page lists with their SHA-256."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

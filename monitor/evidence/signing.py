@@ -36,7 +36,7 @@ class Signer:
 
     @classmethod
     def load(cls, key: Path | None, chain: Path | None, *, now: datetime) -> Signer:
-        """Raises `ConfigError` where a file is missing, or does not do for signing now."""
+        """The signer of two files. Raises `ConfigError` where one is missing, or does not do for signing now."""
         if key is None or chain is None:
             missing = _KEY if key is None else _CHAIN
             raise ConfigError(missing, "is not set, and a pack is never left unsigned", f"Set {_KEY} and {_CHAIN}; {_MAKE}")
@@ -83,7 +83,7 @@ class Signer:
 
 
 def may_sign(certificate: x509.Certificate) -> bool:
-    """Whether its extended key usages are those of a signer of C2PA claims."""
+    """Whether the extended key usages of a certificate are those of a signer of C2PA claims."""
     try:
         return not _C2PA_USAGES.isdisjoint(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except (x509.ExtensionNotFound, ValueError):

@@ -32,7 +32,7 @@ _MAX_MANIFEST_BYTES = 4 * 1024**2
 
 
 class Fault(StrEnum):
-    """What can be wrong."""
+    """A kind of fault that a pack can have."""
 
     NOT_A_PACK = "not_a_pack"  # no zip, or not in the one shape that packs have
     NO_MANIFEST = "no_manifest"
@@ -51,7 +51,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`path` is the file in the pack that it is about; None: the pack as a whole."""
+    """One thing that is wrong with a pack. `path` is the file in the pack that is wrong; None: the pack as a whole."""
 
     fault: Fault
     path: str | None
@@ -60,7 +60,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Whose signature is on the manifest. The names are the certificate's; `vouched` says what they are worth."""
+    """The signer of a pack's manifest. The names are the certificate's; `vouched` says what they are worth."""
 
     subject: str
     issuer: str
@@ -72,8 +72,8 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`manifest` and `by` are what could be read, right or wrong; `files` tells of each file "intact", "changed", "missing" or "extra",
-    `stills` of each still how its C2PA manifest stands."""
+    """The result of an examination of a pack. `manifest` and `by` are what could be read, right or wrong; `files` tells of each file
+    "intact", "changed", "missing" or "extra", `stills` of each still how its C2PA manifest stands."""
 
     manifest: Manifest | None
     by: By | None
@@ -115,7 +115,7 @@ def verify(file: Path, sandbox: Sandbox, anchors: Path | None, *, now: datetime)
 
 
 def examine(file: Path, trust: TrustLists, now: datetime) -> Verification:
-    """What `verify` does, inside the sandbox. Raises nothing for what a pack may contain."""
+    """Examine a pack, inside the sandbox, for `verify`. Raises nothing for what a pack may contain."""
     with file.open("rb") as opened:
         try:
             return _Examination(Archive(opened), trust, now).result()

@@ -1,4 +1,4 @@
-"""What of a case may stand in a pack, for whom. The one place that decides it.
+"""The parts of a case that may stand in a pack, by audience. No other place decides this.
 
 A reviewer's pack holds what the case page shows. A rights holder's holds less: reference pictures of their own likeness alone; no
 name of whoever reviewed (they become "reviewer 1", …); of an address no query and of a local file the name alone, since the one may be
@@ -62,7 +62,7 @@ class CaseEvidence:
 
 
 def gather(session: Session, case_id: str, audience: Audience) -> CaseEvidence:
-    """Read-only. Raises `NotFound`."""
+    """The evidence of a case for one audience. Read-only. Raises `NotFound`."""
     view = views.case_view(session, case_id)
     case, likeness, video = view.case, view.likeness, view.video
     shown = _Names(audience)
@@ -123,7 +123,7 @@ def gather(session: Session, case_id: str, audience: Audience) -> CaseEvidence:
 
 
 def shown_source(source: str, audience: Audience) -> str:
-    """A post's address as far as this audience may see it."""
+    """The part of a post's address that this audience may see."""
     if audience is Audience.REVIEWER:
         return source
     if "://" not in source:
@@ -163,7 +163,7 @@ def _draw(node: Node, level: int, lines: list[str]) -> None:
 
 
 class _Names:
-    """Accounts as this audience sees them, numbered in the order in which they come up."""
+    """The names of accounts as this audience sees them, numbered in the order of their appearance."""
 
     def __init__(self, audience: Audience) -> None:
         self._open = audience is Audience.REVIEWER
@@ -202,7 +202,7 @@ def _post(post: Post, audience: Audience) -> dict[str, Any]:
 
 
 def _references(session: Session, moments: Sequence[Moment], likeness_id: str, audience: Audience) -> dict[str, str]:
-    """{reference id: its file}, of those the moments resemble; an erased one is absent."""
+    """The file of each reference that the moments resemble and the audience may see, by reference id; an erased one is absent."""
     found = (session.get(Reference, moment.reference_id) for moment in moments if moment.reference_id is not None)
     return {each.id: each.file for each in found if each is not None and (audience is Audience.REVIEWER or each.likeness_id == likeness_id)}
 

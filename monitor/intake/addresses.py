@@ -49,7 +49,10 @@ _NEVER = tuple(
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system. The C library also understands 2130706433, 0x7f.1 and 0177.0.0.1: all come out as 127.0.0.1."""
+    """The addresses of a host, as the system resolves them.
+
+    The C library also understands 2130706433, 0x7f.1 and 0177.0.0.1: all come out as 127.0.0.1.
+    """
     return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 

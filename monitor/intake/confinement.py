@@ -71,7 +71,7 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _close_standard_streams() -> None:
-    """Input reads as empty; what a decoder prints must not mix with `--json` on the real output."""
+    """Make input read as empty and let output vanish: what a decoder prints must not mix with `--json` on the real output."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

@@ -113,7 +113,7 @@ def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resol
 
 @contextmanager
 def _storage_errors(scratch: Path) -> Iterator[None]:
-    """Nothing the server does is an OSError: what the connection meets was named by `_network_errors`."""
+    """Name an OSError as a fault of storage, since nothing the server does is one: the connection's were named by `_network_errors`."""
     try:
         yield
     except OSError as error:
@@ -189,7 +189,7 @@ def _network_errors(shown: str, deadline: float, limits: FetchLimits) -> Iterato
 
 
 def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """The URL, relative to `base` if it redirects, checked for form; its query and password are in no error."""
+    """The URL in `text`, relative to `base` after a redirect, checked for form; its query and password are in no error."""
     bare = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", text)[0])[:200]
     shown = bare if base is None else f"{_shown(base)} (redirecting to {bare})"
     try:
@@ -214,5 +214,5 @@ def _for_httpcore(url: httpx.URL) -> httpcore.URL:
 
 
 def _tls(url: httpx.URL) -> ssl.SSLContext | None:
-    """The certificates of the system and of certifi; SSL_CERT_FILE adds an intranet's own."""
+    """The TLS context of an https address: certificates of the system and of certifi; SSL_CERT_FILE adds an intranet's own."""
     return httpcore.default_ssl_context() if url.scheme == "https" else None

@@ -35,7 +35,7 @@ def name(head: bytes) -> tuple[IsoKind, str] | None:
 
 
 def _by_brand(head: bytes, size: int) -> tuple[IsoKind, str]:
-    """By major brand; a `mif1` or `msf1` names its codec only among the compatible brands."""
+    """The kind and name by major brand; a `mif1` or `msf1` names its codec only among the compatible brands."""
     major = head[8:12]
     compatible = [head[at : at + 4] for at in range(16, min(size, len(head), 512), 4)]
     if major in _PICTURES:

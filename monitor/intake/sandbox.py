@@ -216,7 +216,7 @@ _LEFT = 1000
 
 @dataclass(slots=True)
 class _Slot:
-    """One worker at a time, its pool, and what it is at."""
+    """A place for one worker at a time, with its pool and its task."""
 
     pool: Any = None  # a pebble.ProcessPool
     future: Future[_Reply] | None = None
@@ -225,7 +225,7 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What a worker says: only bytes and text, so that pebble can always carry it."""
+    """A worker's reply: only bytes and text, so that pebble can always carry it."""
 
     outcome: Literal["result", "error", "fault", "memory"]
     network_isolated: bool
@@ -238,7 +238,7 @@ class _Worker(multiprocessing.context.SpawnProcess):
     """A spawned process that leaves the parent's main module alone, and never ends as planned."""
 
     def start(self) -> None:
-        """Start without importing `__main__`: it may be a whole command line, or a script with no guard.
+        """Start the process without importing `__main__`, which may be a whole command line, or a script with no guard.
 
         Its imports would also come before the limits and the thread counts are set.
         """
@@ -252,7 +252,7 @@ class _Worker(multiprocessing.context.SpawnProcess):
 
     @property
     def exitcode(self) -> int | None:
-        """As always, but a status of 0 is `_LEFT`: pebble would take it for a planned end and let the task wait."""
+        """The status at exit, with `_LEFT` for 0, which pebble would take for a planned end and let the task wait."""
         code = super().exitcode
         return _LEFT if code == 0 else code
 

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """`name` is for people: "MP4", "JPEG picture", "MP3 sound file", "empty file"."""
+    """The format of a file. `name` is for people: "MP4", "JPEG picture", "MP3 sound file", "empty file"."""
 
     kind: Kind
     name: str

@@ -21,7 +21,7 @@ _MEANING = {"1": AI.FULLY, "2": AI.MAY, "3": AI.MAY}
 
 
 def label(text: str) -> AI | None:
-    """What the label says; None where the text is no such label."""
+    """The declaration in a label; None where the text is no such label."""
     if len(text) > MAX_CHARS:
         return None
     try:

@@ -38,8 +38,8 @@ _APPLE = {
 
 @dataclass
 class Contents:
-    """`tags`: where, name, text. `xmp`: where, packet. `manifests`: where the content of each C2PA box begins and ends.
-    `orphans`: JUMBF where none belongs.
+    """What the boxes of a file say. `tags`: where, name, text. `xmp`: where, packet. `manifests`: where the content of each C2PA box begins
+    and ends. `orphans`: JUMBF where none belongs.
     """
 
     tags: list[tuple[str, str, str]] = field(default_factory=list)
@@ -91,7 +91,7 @@ def manifest_store(file: BinaryIO) -> bytes | None:
 
 
 def _inside(file: BinaryIO, box: Box) -> int | None:
-    """ISO's `meta` has version and flags before its children, QuickTime's has not."""
+    """Where the children of a box begin; None for a box without. ISO's `meta` has version and flags before them, QuickTime's has not."""
     if box.kind not in _CONTAINERS:
         return None
     full = box.kind == b"meta" and payload(file, box, 8)[4:8] != b"hdlr"
@@ -120,7 +120,7 @@ def _keys(file: BinaryIO, box: Box) -> Iterator[str]:
 
 
 def _items(file: BinaryIO, box: Box, keys: list[str], found: Contents) -> None:
-    """Each item of `ilst` holds its value in a box `data`, after a type and a language."""
+    """Read the items of `ilst`, each of which holds its value in a box `data`, after a type and a language."""
     for item in walk(file, box.start, min(box.end, box.start + _MAX_PAYLOAD)):
         number = int.from_bytes(item.kind, "big")
         name = keys[number - 1] if 0 < number <= len(keys) else _APPLE.get(item.kind, item.kind.decode("latin-1"))

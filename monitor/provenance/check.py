@@ -88,7 +88,7 @@ def _examine(file: _WatchedFile, trust: TrustLists) -> Provenance:
 
 
 def recheck(raw: bytes, before: Provenance, trust: TrustLists) -> Provenance:
-    """`before`, judged by other lists: from the manifest store alone (`manifest_store`), without the file it was in.
+    """The provenance `before`, judged by other lists, from the manifest store alone (`manifest_store`), without the file.
 
     Whether the content is what was signed cannot be seen without the content, and does not hang on trust: that is taken from `before`.
     Raises the library's C2paError for a store that is none.
@@ -178,7 +178,7 @@ def _with_metadata(found: Provenance, besides: Metadata) -> Provenance:
 
 
 def _without_manifest(error: C2paError, trust: TrustLists) -> Provenance:
-    """The states in which the library gives no manifest store but an exception. Raises what is not about the file."""
+    """The provenance of a file for which the library gives no manifest store but an exception. Raises what is not about the file."""
     text = str(error)
     if isinstance(error, C2paError.ManifestNotFound):
         return Provenance(State.ABSENT, AI.UNKNOWN, trust.version)
@@ -199,7 +199,7 @@ def _malformed(reason: str, trust: TrustLists) -> Provenance:
 
 
 def _codes(findings: Sequence[Finding], results: Mapping[str, Any]) -> tuple[str, ...]:
-    """Failure codes, those of ingredients with a prefix, and what is noted of the time-stamp: it explains an expired certificate."""
+    """The failure codes, those of ingredients prefixed, and what is noted of the time-stamp, which explains an expired certificate."""
     noted = [status["code"] for status in results.get("activeManifest", {}).get("informational", [])]
     failed = {f"ingredient:{finding.code}" if finding.ingredient else finding.code for finding in findings}
     return tuple(sorted(failed | {plain(code) for code in noted if code.startswith("timeStamp.")}))
@@ -243,7 +243,7 @@ def _altered(history: History, findings: Sequence[Finding]) -> History:
 
 
 def _about_the_store(results: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """Without the failures that only say that the content is not here."""
+    """The results without the failures that only say that the content is not here."""
     inside = results.get(part) or {}
     failure = [status for status in inside.get("failure", []) if status["code"] not in CONTENT]
     return {**results, part: {**inside, "failure": failure}}
@@ -251,7 +251,10 @@ def _about_the_store(results: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=32)
 def _context(trust: TrustLists) -> Context:
-    """Settings, parsed once in each process. `verify_trust` stays on: off, it also stops trusting time-stamps."""
+    """The library's settings for these lists, parsed once in each process.
+
+    `verify_trust` stays on: off, it also stops trusting time-stamps.
+    """
     anchors = [{"trust_anchors": item.anchors, "trust_uri": item.name, "trust_kind": "manifest"} for item in trust.lists if item.anchors]
     return Context.from_dict(
         {
@@ -263,7 +266,7 @@ def _context(trust: TrustLists) -> Context:
 
 
 class _RawFile(io.FileIO):
-    """Remembers the operating system's error, which c2pa-python's stream callbacks would turn into a fault of the file."""
+    """A file that remembers the operating system's error, which c2pa-python's stream callbacks would turn into a fault of the file."""
 
     fault: OSError | None = None
 

@@ -16,8 +16,8 @@ __all__ = ["check_confined"]
 
 
 def check_confined(sandbox: Sandbox, path: Path, trust: TrustLists, *, source: str) -> Provenance:
-    """What the file says of its origin. One that kills or outlasts its reader is `malformed`: a hostile manifest must not keep the
-    video's pictures from being looked at.
+    """The provenance of a file, read in a killable process. A file that kills or outlasts its reader is `malformed`: a hostile manifest
+    must not keep the video's pictures from being looked at.
 
     Raises what `check` raises, and `SandboxUnavailable`.
     """

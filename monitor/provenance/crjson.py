@@ -46,7 +46,7 @@ def sequence(value: Any) -> Sequence[Any]:
 
 
 def manifests(store: Json) -> list[Json]:
-    """All manifests, the active one first."""
+    """All manifests of a store, the active one first."""
     return [mapping(manifest) for manifest in sequence(store.get("manifests"))]
 
 
@@ -92,7 +92,7 @@ def source_label(ingredient: Json) -> str | None:
 
 
 def of_taker(ingredient: Json) -> Json:
-    """What whoever took an ingredient in recorded of its active manifest, in the shape of validation results.
+    """The results that the taker of an ingredient recorded of its active manifest, in the shape of validation results.
 
     Of ingredients v1 and v2, whose `validationStatus` holds failures alone, and of v3; `codes` reads it.
     """
@@ -112,7 +112,7 @@ def generators(claim: Json) -> Sequence[Any]:
 
 
 def names(subject: Any) -> list[str]:
-    """Organisation and name of a certificate's subject or issuer, those there are."""
+    """The organisation and the name of a certificate's subject or issuer, as far as given."""
     return [part for key in ("O", "CN") if isinstance(part := mapping(subject).get(key), str)]
 
 

@@ -36,7 +36,7 @@ def is_crowded(file: BinaryIO) -> bool:
 
 
 def _pieces(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
-    """What lies between (to the end of the file: None), in pieces that overlap so that nothing is missed or counted twice."""
+    """The bytes from `start` to `end` (None: of the file), in pieces that overlap so that nothing is missed or counted twice."""
     overlap = len(_DESCRIPTION) - 1
     for at in count(start, _PIECE):
         length = _PIECE + overlap if end is None else min(_PIECE + overlap, end - at)

@@ -40,7 +40,7 @@ _NO_PICTURE = (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError
 
 @dataclass
 class Fields:
-    """`tags`: where, name, text. `xmp`: where, packet. `orphans`: where JUMBF lies that no reader looks for."""
+    """The metadata of a file. `tags`: where, name, text. `xmp`: where, packet. `orphans`: where JUMBF lies that no reader looks for."""
 
     tags: list[tuple[str, str, str]] = field(default_factory=list)
     xmp: list[tuple[str, bytes]] = field(default_factory=list)
@@ -78,7 +78,7 @@ def _of_picture(file: BinaryIO, found: Fields) -> None:
 
 
 def _of_png(file: BinaryIO, found: Fields) -> None:
-    """By our own reader: Pillow would decode the picture to look for Exif."""
+    """Read a PNG's fields by our own reader: Pillow would decode the picture to look for Exif."""
     png = read_png(file)
     for name, text in png.texts:
         _of_info(found, "PNG", name, text)
@@ -115,7 +115,7 @@ def _of_container(path: Path, found: Fields) -> None:
 
 
 def _packets(file: BinaryIO) -> list[tuple[str, bytes]]:
-    """XMP by its wrapper, wherever it stands: the way XMP part 3 gives for formats one does not take apart."""
+    """The XMP packets of a file, found by their wrapper: XMP part 3's way for formats that one does not take apart."""
     size = file.seek(0, io.SEEK_END)
     packets: list[tuple[str, bytes]] = []
     if size == 0:

@@ -80,12 +80,12 @@ class _Declaration:
 
 
 def read(path: Path) -> Metadata:
-    """What the file at `path` says. OSError passes through; nothing else is raised for what stands in the file."""
+    """The metadata of the file at `path`. OSError passes through; nothing else is raised for what stands in the file."""
     return judged(read_fields(path))
 
 
 def judged(fields: Fields) -> Metadata:
-    """What the fields say. Pure."""
+    """What the fields declare, weighed together. Pure."""
     declared: list[_Declaration] = []
     programs: list[Signal] = []
     points_at = None
@@ -120,7 +120,7 @@ def _declaration(where: str, name: str, value: str) -> _Declaration | None:
 
 
 def _last_word(name: str) -> str:
-    """Of an XMP name with its namespace, or of a plain one."""
+    """The last word of an XMP name with its namespace, or of a plain name."""
     return name.replace("#", "/").replace(":", "/").rpartition("/")[2].lower()
 
 

@@ -129,20 +129,23 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def actions(manifest: Manifest) -> list[tuple[str, ...]]:
-    """What was done, then each thing said about it: source, software, note, time. The same action time after time is said once."""
+    """The actions of a manifest as words: what was done, then each thing said about that: source, software, note, time.
+
+    The same action time after time is said once.
+    """
     runs = [(action, len(list(run))) for action, run in groupby(manifest.actions)]
     return [(*_action(action), *([f"{times} times"] if times > 1 else [])) for action, times in runs]
 
 
 def ingredient_words(ingredient: Ingredient) -> str:
-    """`Made from (parentOf): beach.jpg, image/jpeg`."""
+    """An ingredient in words: `Made from (parentOf): beach.jpg, image/jpeg`."""
     relationship = ingredient.relationship or "no relationship given"
     word = _RELATIONSHIP.get(relationship, "Ingredient")
     return f"{word} ({relationship}): {ingredient.title or 'without a title'}{f', {ingredient.format}' if ingredient.format else ''}"
 
 
 def recorded_words(ingredient: Ingredient) -> str | None:
-    """What the signer who took it in wrote down against it. Whom that signer trusted is no matter here."""
+    """What the signer who took an ingredient in wrote down against that ingredient. Whom that signer trusted is no matter here."""
     failed = [explain(code, ingredient=False) for code in ingredient.recorded if not code.startswith(("signingCredential.", "timeStamp."))]
     return f"Had already failed when it was taken in, its taker recorded: {' '.join(failed)}" if failed else None
 

@@ -23,7 +23,7 @@ _RAW_EXIF = "Raw profile type exif"  # as ImageMagick writes it: a name, a lengt
 
 @dataclass
 class Texts:
-    """`texts`: keyword and text, in the order of the file. `exif`: the block, empty without one."""
+    """What a PNG says. `texts`: keyword and text, in the order of the file. `exif`: the block, empty without one."""
 
     texts: list[tuple[str, str]] = field(default_factory=list)
     exif: bytes = b""
@@ -77,7 +77,7 @@ def _text(kind: bytes, rest: bytes) -> str | None:
 
 
 def _inflated(content: bytes) -> bytes:
-    """At most what is kept of a text; nothing where it is not deflated."""
+    """The inflated content, at most what is kept of a text; nothing where the content is not deflated."""
     with suppress(zlib.error):
         return zlib.decompressobj().decompress(content, _MAX_BYTES)
     return b""

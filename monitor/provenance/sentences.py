@@ -63,7 +63,7 @@ def explain(code: str, *, ingredient: bool) -> str:
 
 
 def sentences(provenance: Provenance) -> list[str]:
-    """What a reviewer reads, most important first. Names from the file are quoted as claims unless a list vouches for them."""
+    """The sentences a reviewer reads, most important first. Names from the file are quoted as claims unless a list vouches for them."""
     lacking = [signal.text for signal in provenance.signals if signal.code == USAGES_MISSING]
     why = (
         _WHY_USAGES

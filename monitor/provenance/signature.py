@@ -112,7 +112,7 @@ def _chain(signature: bytes) -> list[bytes]:
 
 
 def _only(content: bytes, label: str) -> bytes:
-    """What stands in the one superbox of that label; empty if there is none, or another."""
+    """The content of the one superbox of that label; empty where there is none, or more than one."""
     found = [inside for inside in _superboxes(content) if _label_of(inside) == label]
     return found[0] if len(found) == 1 else b""
 
@@ -127,12 +127,12 @@ def _label_of(superbox: bytes) -> str:
 
 
 def _label(description: bytes) -> str:
-    """After 16 bytes of type and one of toggles, whose second bit says that a label follows, ended by a zero."""
+    """The label in a description, after 16 bytes of type and one of toggles, whose second bit announces the label; a zero ends it."""
     if len(description) < 18 or not description[16] & 0x02:
         return ""
     return description[17:].partition(b"\x00")[0].decode("utf-8", "replace")
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and payload."""
+    """The kind and payload of each box."""
     return ((box.kind, content[box.start : box.end]) for box in walk(io.BytesIO(content)))

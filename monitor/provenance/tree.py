@@ -51,7 +51,7 @@ def history_of(store: Json) -> History:
 
 
 class _Draft:
-    """A history being written: a manifest is admitted (it gets its number), then filled (what it says is read)."""
+    """A history being written: each manifest is admitted (and numbered), then filled (what the manifest says is read)."""
 
     def __init__(self, manifests: Mapping[str, Json]) -> None:
         self._manifests = manifests
@@ -77,7 +77,7 @@ class _Draft:
         return self._numbers.get(label)
 
     def fill(self) -> None:
-        """Read what every admitted manifest says, those it admits on the way included."""
+        """Read what every admitted manifest says, and every one that is admitted on the way."""
         while self._filled < len(self._kept):
             head = self._kept[self._filled]
             manifest = self._manifests[self._labels[self._filled]]
@@ -110,7 +110,7 @@ class _Draft:
         return tuple(kept), len(found) - len(kept)
 
     def _takes(self, item: Manifest | Action | Ingredient) -> bool:
-        """Whether there was room for it; then there is less. A number takes no more room than the `null` that is counted."""
+        """Take the room for an item, and say whether there was any. A number takes no more room than the `null` that is counted."""
         size = _json_bytes(asdict(item)) + len(", ")
         if size > self._bytes_left:
             return False
@@ -169,7 +169,7 @@ def _recorded_failures(ingredient: Json) -> set[str]:
 
 
 def _action(action: Json, assertion: Json) -> Action:
-    """`softwareAgent` is a text in actions v1, an object in v2, or a place in the assertion's list of them."""
+    """An action of a manifest. `softwareAgent` is a text in actions v1, an object in v2, or a place in the assertion's list of them."""
     agent, index = action.get("softwareAgent"), action.get("softwareAgentIndex")
     agents = crjson.sequence(assertion.get("softwareAgents"))
     if agent is None and isinstance(index, int) and 0 <= index < len(agents):
@@ -196,14 +196,14 @@ def _ingredient(content: Json) -> Ingredient:
 
 
 def _importance(ingredient: Json) -> tuple[bool, int]:
-    """With a manifest first, then what the file was made from before what it contains; else the file's own order."""
+    """The rank of an ingredient: with a manifest first, then what the file was made from before what it contains."""
     relationship = ingredient.get("relationship")
     rank = _RELATIONSHIPS.index(relationship) if relationship in _RELATIONSHIPS else len(_RELATIONSHIPS)
     return crjson.source_label(ingredient) is None, rank
 
 
 def _generator(claim: Json) -> str | None:
-    """`claim_generator_info` (one, in old claims a list), else the `claim_generator` of old claims."""
+    """The program that wrote a claim: `claim_generator_info` (one, in old claims a list), else the `claim_generator` of old claims."""
     products = [_product(item) for item in crjson.generators(claim)[:CODES]]
     return _text(", ".join(filter(None, products))) or _text(claim.get("claim_generator"))
 
@@ -223,7 +223,7 @@ def _bounded_codes(codes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str | None:
-    """None for what is no text, or has nothing that can be shown."""
+    """A value as text to show; None for a value that is no text, or has nothing that can be shown."""
     return (_cut(plain(value), TEXT_BYTES).strip() or None) if isinstance(value, str) else None
 
 

@@ -76,7 +76,7 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 @dataclass(frozen=True, slots=True)
 class TrustFile:
-    """One file and what it is taken for. `name` is what verdicts call it."""
+    """A trust file and the kind it is taken for. `name` is what verdicts call it."""
 
     kind: Kind
     name: str
@@ -84,7 +84,7 @@ class TrustFile:
 
 
 def recognise(content: bytes, file: Path) -> Kind:
-    """What a file is, by its own words. Raises `ConfigError` for one that is no trust file."""
+    """The kind of a trust file, by its own words. Raises `ConfigError` for a file that is none."""
     if _CERTIFICATE not in content and b"-----BEGIN" not in content:
         try:
             usages(content, file)
@@ -101,12 +101,13 @@ def recognise(content: bytes, file: Path) -> Kind:
 
 
 def named(kind: Kind, file: Path) -> str:
-    """What verdicts call the list: its common name if there is one of its kind, else the file's."""
+    """The name that verdicts call a list by: the common name of its kind if there is one, else the file's."""
     return _NAMES.get(kind, file.name)
 
 
 def bundle(files: Sequence[TrustFile], own: TrustLists) -> TrustLists:
-    """All of them as one, the operator's `own` (of the settings) last. Raises `ConfigError` for a file that is not what its kind says."""
+    """The lists of all files, and the operator's `own` (of the settings) last. Raises `ConfigError` for a file that is not what its
+    kind says."""
     ordered = sorted(files, key=lambda each: (_ORDER.index(each.kind), each.name))
     lists: list[TrustList] = []
     allowed: list[AllowedList] = []
@@ -124,13 +125,13 @@ def bundle(files: Sequence[TrustFile], own: TrustLists) -> TrustLists:
 
 
 def lacks_usages(kinds: Iterable[str], own: TrustLists) -> bool:
-    """Whether an interim list of these kinds is in force, and no file of key usages, neither beside it nor in the settings (`own`)."""
+    """Whether `kinds` hold an interim list, and neither they nor the settings (`own`) a file of key usages."""
     there = {*kinds}
     return bool(there & {Kind.INTERIM, Kind.INTERIM_ALLOWED}) and Kind.USAGES not in there and own.ekus == SPECIFIED_EKUS
 
 
 def _stamps_time(content: bytes, file: Path) -> bool:
-    """Whether its certificates that name a usage name time-stamping, and none signs claims."""
+    """Whether some certificates in a file name usages, and all of these name time-stamping."""
     usages_named = [usage for usage in map(usages_of, only_certificates(content, file)) if usage]
     return bool(usages_named) and all(ExtendedKeyUsageOID.TIME_STAMPING in usage for usage in usages_named)
 

@@ -54,7 +54,7 @@ class TrustShelf:
         self._shelf: Shelf[TrustLists] = Shelf(store, "trust", self._made, _damaged, inheritance)
 
     def listed(self) -> tuple[Listed, ...]:
-        """What is in force, by name, damaged or not. Raises as `Shelf.held` does."""
+        """The lists in force, by name, damaged or not. Raises as `Shelf.held` does."""
         return tuple(_listed(item) for item in self._shelf.held())
 
     def lacks_usages(self) -> bool:
@@ -121,7 +121,7 @@ class TrustShelf:
         return made
 
     def _version(self, change: Change) -> str | None:
-        """Of what is in force at this point of a change; None: something of it cannot be read."""
+        """The version of the lists in force at this point of a change; None where one of the lists cannot be read."""
         items = change.items()
         try:
             return None if any(item.damaged for item in items) else self._made(items).version
@@ -173,7 +173,7 @@ def _recognised(file: Path, kind: Kind | None, sha256: str | None) -> tuple[Path
 
 
 def _named(files: Sequence[tuple[Path, Kind, bytes]], name: str | None) -> list[TrustFile]:
-    """Each under its kind's common name, or the file's; where several of a command share the common one, it takes both."""
+    """The files, each under its kind's common name, or its own; where several files of a command share the common one, under both."""
     common = Counter(named(kind, file) for file, kind, _ in files)
     made: dict[str, tuple[Path, TrustFile]] = {}
     for file, kind, content in files:
@@ -216,7 +216,7 @@ def _content(file: Path) -> bytes:
 
 
 def _bundle_of_before(file: Path) -> list[Inherited]:
-    """HOME/trust of release 0.1: `bundle.json`, and each file under its SHA-256."""
+    """The lists in HOME/trust of release 0.1: `bundle.json`, and each file under its SHA-256."""
     return [
         Inherited(
             str(each["name"]),

@@ -40,7 +40,8 @@ _STAMPED_BY = re.compile(r"trust list: (.+)$")
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """`findings` are what is left to hold against the file. `trust_list` and `anchor` say who vouches for the signer, None: nobody does.
+    """Who vouches for a signer. `findings` are what is left to hold against the file. `trust_list` and `anchor` say who vouches for the
+    signer, None: nobody does.
 
     `certificate` is the SHA-256 of the signer's own, `anchor` the name and SHA-256 of the one on the list; `stamp_list` the list that
     vouches for the time of signing. Certificates are None where the signature's chain cannot be read.
@@ -61,7 +62,8 @@ def vouch(
     trust: TrustLists,
     again: Callable[[TrustLists], Results],
 ) -> Vouched:
-    """`results` were found under all of `trust`; `again` finds those of the same file under other lists.
+    """Find who vouches for the signer of a file. `results` were found under all of `trust`; `again` finds those of the same file under
+    other lists.
 
     `labels` are those of all its manifests, the active one's first, and `chains` the certificates in their signatures. Where one of
     them has no chain that can be read, no list but the one asked about stays in force.
@@ -124,7 +126,7 @@ def findings_of(results: Results) -> list[Finding]:
 
 
 def _harmless(trust: TrustLists, stamping: Sequence[TrustList]) -> bool:
-    """No list for time-stamps holds an authority that leads to a signer. False where that cannot be told."""
+    """Whether no list for time-stamps holds an authority that leads to a signer; False where that cannot be told."""
     kept = {item.name: item.certificates for item in stamping}
     return all(item.purpose is Purpose.SIGNERS or kept.get(item.name) == item.certificates for item in trust.lists)
 
@@ -132,7 +134,7 @@ def _harmless(trust: TrustLists, stamping: Sequence[TrustList]) -> bool:
 def _matching(
     trust: TrustLists, stamping: Sequence[TrustList], chain: Sequence[Certificate], again: Callable[[TrustLists], Results]
 ) -> Sequence[TrustList]:
-    """The first list that vouches for the signer on its own; all of them when it takes several together."""
+    """The first list that vouches for the signer on its own; all of the lists where only several together do."""
     near = [item for item in trust.signers if vouching(chain, item.certificates) is not None]
     if len(near) == 1:
         return near
@@ -144,7 +146,7 @@ def _matching(
 
 
 def _without(item: TrustList, signers: Sequence[Certificate]) -> TrustList:
-    """The list without the authorities that are, or issued, one of these certificates."""
+    """A list without the authorities that are, or issued, one of these certificates."""
     kept = [each for each in item.certificates if vouching(signers, [each]) is None]
     return TrustList(item.name, "".join(each.public_bytes(Encoding.PEM).decode() for each in kept), Purpose.TIME_STAMPS)
 

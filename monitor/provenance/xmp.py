@@ -118,7 +118,7 @@ class _Reader:
 
 
 def _resolved(name: str, prefixes: dict[str, str], default: str) -> tuple[str, str]:
-    """Namespace and local name. `default` is that of a name without prefix: attributes have none."""
+    """The namespace and local name of a name. `default` is the namespace of one without prefix: attributes have none."""
     prefix, colon, local = name.partition(":")
     if not colon:
         return default, name[:_MAX_NAME]

@@ -49,7 +49,7 @@ def teaches(provenance: Provenance) -> bool:
 
 
 def keep(session: Session, *, video_sha256: str, space_id: str, frames: NDArray[np.float32], now: datetime) -> bool:
-    """Keep the vector of a recorded video, once; whether it is new. A video without a frame has none."""
+    """Keep the vector of a recorded video, once; say whether the vector is new. A video without a frame has none."""
     if (vector := feature(frames)) is None:
         return False
     values = {"vector": vector.astype("<f4").tobytes(), "created_at": now}
@@ -57,8 +57,8 @@ def keep(session: Session, *, video_sha256: str, space_id: str, frames: NDArray[
 
 
 def lessons(session: Session, space_id: str) -> list[Lesson]:
-    """What can be taught in a space now, by content hash. A verdict counts more than a credential; verdicts that disagree count for
-    nothing, and neither does the credential then."""
+    """The lessons that can be taught in a space now, by content hash. A verdict counts more than a credential; verdicts that disagree count
+    for nothing, and neither does the credential then."""
     rows = session.execute(
         select(ProbeExample.video_sha256, ProbeExample.vector, Video.provenance, Video.first_seen_at)
         .join(Video, Video.sha256 == ProbeExample.video_sha256)
@@ -88,7 +88,7 @@ def lessons(session: Session, space_id: str) -> list[Lesson]:
 
 
 def grouped(videos: Sequence[str], accounts: Mapping[str, Iterable[str]], vectors: NDArray[np.float32]) -> list[str]:
-    """A group for each video, named by its first: those of one account, and copies, are in one, however long the chain."""
+    """A group for each video, named by the group's first: videos of one account, and copies, share a group, however long the chain."""
     parents = list(range(len(videos)))
 
     def root(n: int) -> int:

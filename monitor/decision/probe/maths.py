@@ -142,7 +142,7 @@ def auc(scores: Floats, labels: Bools, weights: Floats) -> Interval:
 
 
 def _newcombe(value: float, m: float, n: float) -> tuple[float, float]:
-    """The values that are less than 1.96 of their own standard errors away from `value`."""
+    """The ends of the range of values that lie less than 1.96 of their own standard errors from `value`."""
     extra = (m + n) / 2 - 1
 
     def near(truth: float) -> bool:

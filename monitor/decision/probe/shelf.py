@@ -60,15 +60,15 @@ class Probes:
                 change.record("kept", probe.version)
 
     def versions(self) -> tuple[str, ...]:
-        """Of all probes kept, the oldest first."""
+        """The versions of all kept probes, the oldest first."""
         return tuple(item.name for item in sorted(self._kept.items(), key=_age))
 
     def listed(self) -> tuple[KeptProbe, ...]:
-        """All that are kept, damaged or not, the oldest first."""
+        """All kept probes, damaged or not, the oldest first."""
         return tuple(_listed(item) for item in sorted(self._kept.held(), key=_age))
 
     def get(self, version: str) -> Probe:
-        """Raises `NotFound`, and `InForceUnreadable` for one that is not what it was."""
+        """The kept probe of a version. Raises `NotFound`, and `InForceUnreadable` for a probe that is not what it was."""
         with self._lock:
             if version not in self._read:
                 held = self._kept.held(version)
@@ -78,7 +78,7 @@ class Probes:
             return self._read[version]
 
     def active_version(self) -> str:
-        """`NO_PROBE` while none acts; that of a damaged one as well."""
+        """The version of the probe that acts, damaged or not; `NO_PROBE` while none acts."""
         return next((item.name for item in self._acting.items()), NO_PROBE)
 
     def active(self) -> Probe | None:
@@ -101,7 +101,7 @@ class Probes:
         return probe
 
     def deactivate(self, *, actor: str = COMMAND_LINE) -> bool:
-        """Let none act from the next video on; whether one did."""
+        """Let no probe act from the next video on; say whether one did."""
         with self._acting.changing(actor=actor) as change:
             acting = change.items()
             for item in acting:
@@ -133,7 +133,7 @@ def _listed(item: Item) -> KeptProbe:
 
 
 def _damaged(item: Item) -> InForceUnreadable:
-    """A kept one: the same lessons and seed make the same probe, which takes its place."""
+    """The error for a damaged kept probe: the same lessons and seed make the same probe, which takes its place."""
     return InForceUnreadable(f"Probe {item.name}", DAMAGED, "`sosie probe train` makes one of all that is known now")
 
 
@@ -147,13 +147,13 @@ def _age(item: Item) -> tuple[object, int]:
 
 
 def _probes_of_before(folder: Path) -> list[Inherited]:
-    """HOME/probes of release 0.1: each probe under its version."""
+    """The probes in HOME/probes of release 0.1, each under its version."""
     files = [file for file in folder.glob("*.json") if _VERSION.fullmatch(file.stem)]
     return [_inherited(file) for file in sorted(files)]
 
 
 def _acting_of_before(file: Path) -> list[Inherited]:
-    """`active.json` names the version. Raises ValueError for one that names none."""
+    """The acting probe of release 0.1, by its version in `active.json`. Raises ValueError where that names none."""
     version = json.loads(file.read_bytes())["version"]
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ValueError("names no probe")
@@ -161,7 +161,7 @@ def _acting_of_before(file: Path) -> list[Inherited]:
 
 
 def _inherited(file: Path) -> Inherited:
-    """One that is not what its name says is taken over as damaged: twelve digits are all that was known of it, and fit nothing."""
+    """A probe of release 0.1, damaged if it is not what its name says: twelve digits are all that was known of it, and fit nothing."""
     content = content_of(file)
     added_at = datetime.fromtimestamp(file.stat().st_mtime if content else 0, UTC)
     try:

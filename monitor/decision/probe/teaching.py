@@ -56,7 +56,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """How much a probe was taught of one class: videos by who said it, and the accounts they are of."""
+    """How much a probe was taught of one class: videos, by who said what they are, and accounts."""
 
     by_provenance: int
     by_verdict: int
@@ -98,7 +98,7 @@ class Probe:
         return hashlib.sha256(self.canonical()).hexdigest()[:12]
 
     def probability(self, frames: NDArray[np.float32]) -> float | None:
-        """That a generator made these pictures, where both origins are equally likely beforehand. None where there is nothing to judge.
+        """The probability that a generator made these pictures, both origins being equally likely beforehand; None with nothing to judge.
 
         `frames` are unit vectors `(n, dim)` of the probe's space; who calls has seen to that.
         """
@@ -167,7 +167,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A probe on lessons it was not taught with. `marked` is the share of each class that it would signal (probability above 0.5)."""
+    """The result of a probe on lessons that the probe was not taught with.
+
+    `marked` is the share of each class that it would signal (probability above 0.5).
+    """
 
     synthetic: Taught
     captured: Taught
@@ -216,7 +219,7 @@ def teach(lessons: Sequence[Lesson], space: Space, *, seed: int = 0) -> Probe:
 
 
 def trial(probe: Probe, lessons: Sequence[Lesson]) -> Trial:
-    """The probe on the lessons of accounts it was taught nothing of. Raises `RequestRefused` where either class has none."""
+    """Try a probe on the lessons of accounts that the probe was taught nothing of. Raises `RequestRefused` where either class has none."""
     known = {lesson.group for lesson in lessons if lesson.video_sha256[:12] in set(probe.lessons)}
     fresh = [lesson for lesson in lessons if lesson.group not in known]
     synthetic, captured = _taught(fresh, True), _taught(fresh, False)
@@ -236,7 +239,7 @@ def _columns(lessons: Sequence[Lesson], space: Space) -> tuple[Floats, maths.Boo
 
 
 def _held_back(vectors: Floats, labels: maths.Bools, groups: Sequence[str], count: int, seed: int) -> Floats:
-    """Scores of each fold by what the others teach."""
+    """The scores of the videos in each fold, by what the other folds teach."""
     weights, folds = maths.weights(labels, groups), maths.folds(labels, groups, count, seed)
     scores = np.empty(len(labels))
     for fold in range(count):
