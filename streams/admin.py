@@ -88,7 +88,7 @@ def create_topics(
 
 
 def differences(state: TopicState) -> tuple[Difference, ...]:
-    """What of an existing topic is not as the table says. More partitions than the table asks for are no fault."""
+    """The differences of an existing topic from the table. More partitions than the table asks for are no fault."""
     found = []
     topic, config = state.topic, state.config or {}
     if state.partitions < topic.partitions:
@@ -137,7 +137,7 @@ def _states(admin: Any, settings: Settings, topics: Sequence[Topic]) -> list[Top
 
 
 def _create(admin: Any, settings: Settings, missing: Sequence[TopicState]) -> set[str]:
-    """The names that were made here, and not by somebody else at the same time."""
+    """Make the missing topics; return the names made here, and not by somebody else at the same time."""
     wanted = {
         state.name: {
             "num_partitions": state.topic.partitions,
@@ -168,7 +168,7 @@ def _made(settings: Settings, answers: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _alter(admin: Any, settings: Settings, state: TopicState) -> tuple[str, ...]:
-    """Changes what may be changed; says what it changed."""
+    """Change what may be changed of a topic; say what was changed."""
     topic, known, changes = state.topic, state.config or {}, []
     if config := _config_to_set(state):
         resource = ConfigResource(ConfigResourceType.TOPIC, state.name, dict(config))
@@ -198,7 +198,7 @@ def _partitions_to_add(state: TopicState) -> bool:
 
 
 def _settled(admin: Any, settings: Settings, topics: Sequence[Topic], altered: Collection[str]) -> list[TopicState]:
-    """What the brokers answer, once they have heard of what was altered; what they answer after some seconds in any case."""
+    """The topics as the brokers have them, once these have heard of what was altered, or after some seconds in any case."""
     deadline = time.monotonic() + _HEARD_S
     while True:
         states = _states(admin, settings, topics)

@@ -1,4 +1,5 @@
-"""What was begun and not ended, kept where every machine sees it: so that an event that ends its worker can be told from its neighbours.
+"""The record of events begun and not ended, kept where every machine sees it, so that an event that ends its worker can be told from its
+neighbours.
 
 A row is written before an event's handler begins, and deleted once it has ended, well or badly; a row that somebody else left
 behind says that its worker did not live to the end of it. One transaction at a time: all that began and ended while it ran goes
@@ -45,16 +46,16 @@ class Attempts(Protocol):
     """What `streams.gate` needs of the record."""
 
     async def left(self, place: Place) -> Mapping[int, Left]:
-        """What others began on a partition and did not end, by offset."""
+        """The events that others began on a partition and did not end, by offset."""
 
     async def begin(self, event: Event, *, alone: bool) -> None:
-        """To be called before an event's work begins; returns when that is durable."""
+        """Record that an event's work begins, before it does; returns when the record is durable."""
 
     def end(self, place: Place, offset: int) -> None:
-        """An event's work has ended: what we and others left of it is forgotten, durably soon."""
+        """Record that an event's work has ended: what we and others left of it is forgotten, durably soon."""
 
     async def flush(self) -> None:
-        """Make durable now what has ended."""
+        """Make the ends that were recorded durable now."""
 
 
 class Attempt(Base):
@@ -125,11 +126,14 @@ class DatabaseAttempts:
             await self._write(())
 
     def close(self) -> None:
-        """Waits for what the thread is at."""
+        """Wait for what the thread is at, and end the thread."""
         self._thread.shutdown(wait=True)
 
     async def _write_begun(self) -> None:
-        """Returns when nothing waits. A failure is that of all beginnings that were written together; what waits by then is tried."""
+        """Write the beginnings that wait, until none does.
+
+        A failure is that of all beginnings that were written together; what waits by then is tried.
+        """
         while self._begun:
             begun, self._begun = self._begun, []
             try:
@@ -166,7 +170,7 @@ class DatabaseAttempts:
 
 
 def _order(place: Place, offset: int) -> tuple[str, int, int]:
-    """One for all: who locks rows in it does not wait in a circle."""
+    """The place of a row in the one order for all: who locks rows in that order does not wait in a circle."""
     return place.topic, place.partition, offset
 
 
@@ -180,7 +184,7 @@ def _tell(begun: Sequence[_Beginning], error: Exception | None = None) -> None:
 
 
 def _delete(session: Session, ended: Mapping[tuple[Place, int], tuple[str, ...]]) -> None:
-    """The rows of these owners: whoever holds a partition now may have begun its events anew."""
+    """Delete the rows of these owners alone: whoever holds a partition now may have begun its events anew."""
     for (place, offset), owners in sorted(ended.items(), key=lambda each: _order(*each[0])):
         key = {"topic": place.topic, "partition": place.partition, "position": offset}
         session.execute(delete(Attempt).filter_by(**key).where(Attempt.owner.in_(owners)))

@@ -1,4 +1,4 @@
-"""What delivery needs of Kafka: `streams.faust_broker` has it of Faust, the tests of a log in memory."""
+"""What delivery needs of Kafka: `streams.faust_broker` has this from Faust, the tests from a log in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.failures import Failure
 
 
 class Broker(Protocol):
-    """All but `commit`, `pause` and `resume` may raise `BrokerUnavailable` or `BrokerRefused`."""
+    """What delivery needs of Kafka. All but `commit`, `pause` and `resume` may raise `BrokerUnavailable` or `BrokerRefused`."""
 
     async def commit(self, offsets: Mapping[Place, int]) -> bool:
         """Store the next offset to read of each partition; False: not now (a rebalance is under way)."""
@@ -22,7 +22,7 @@ class Broker(Protocol):
         """Fetch no more of this partition. What is delivered of it all the same is dropped."""
 
     def resume(self, place: Place) -> None:
-        """Fetch it again."""
+        """Fetch the partition again."""
 
     async def start_of(self, place: Place) -> int:
         """Where reading begins: the committed offset, or the earliest there is."""

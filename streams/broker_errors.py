@@ -47,7 +47,7 @@ _SAID_AT_MOST = 300
 
 
 def named(error: errors.KafkaError, brokers: str, trouble: Callable[[], Trouble | None] = lambda: None) -> SosieError:
-    """The error to raise instead. `trouble` is asked only when no broker answered, or not in time."""
+    """The error to raise instead of kafka-python's. `trouble` is asked only when no broker answered, or not in time."""
     kafka = f"Kafka at {brokers}"
     if isinstance(error, _CREDENTIALS):
         return BrokerRefused(

@@ -29,7 +29,7 @@ _RECONNECT_AT_LATEST_S = 2.0
 
 
 def require_brokers(settings: Settings) -> str:
-    """`HOST:PORT,…`. Raises `ConfigError` when none is set."""
+    """The brokers of the settings, `HOST:PORT,…`. Raises `ConfigError` when none is set."""
     if settings.kafka_brokers is None:
         raise ConfigError(
             "SOSIE_KAFKA_BROKERS",
@@ -40,7 +40,7 @@ def require_brokers(settings: Settings) -> str:
 
 
 def kafka_python_options(settings: Settings) -> dict[str, Any]:
-    """For KafkaProducer, KafkaConsumer and KafkaAdminClient; `connected` passes them. Printed as a whole they hide the password."""
+    """Options for KafkaProducer, KafkaConsumer and KafkaAdminClient; `connected` passes them. Printed, they hide the password."""
     return {
         "bootstrap_servers": require_brokers(settings).split(","),
         "client_id": settings.kafka_prefix,
@@ -51,7 +51,7 @@ def kafka_python_options(settings: Settings) -> dict[str, Any]:
 
 
 def faust_options(settings: Settings) -> dict[str, Any]:
-    """`broker`, `broker_client_id` and `broker_credentials` of a Faust app."""
+    """The options `broker`, `broker_client_id` and `broker_credentials` of a Faust app."""
     import faust  # slow to import, and no other command needs it
 
     brokers = require_brokers(settings)
@@ -75,7 +75,10 @@ def faust_options(settings: Settings) -> dict[str, Any]:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """None where the settings say no TLS. Names are checked, and authorities are the system's unless SOSIE_KAFKA_CA says others."""
+    """The TLS context of the settings; None where they say no TLS.
+
+    Names are checked, and authorities are the system's unless SOSIE_KAFKA_CA says others.
+    """
     if not settings.kafka_security.endswith("ssl"):
         return None
     try:
@@ -135,7 +138,7 @@ def kafka_errors(settings: Settings) -> Iterator[None]:
 
 
 def _access(settings: Settings) -> dict[str, Any]:
-    """How to get in, by the names that kafka-python and aiokafka share."""
+    """The options of access to a broker, by the names that kafka-python and aiokafka share."""
     _never_log_requests()
     access: dict[str, Any] = {"security_protocol": settings.kafka_security.upper()}
     if (context := tls_context(settings)) is not None:
@@ -171,7 +174,7 @@ _NOTHING_BELOW_INFO = _NothingBelowInfo()
 
 
 def _never_log_requests() -> None:
-    """A filter on each logger, because one on the package's does not see its modules' records, and a level can be set back."""
+    """Filter each logger of both clients: a filter on a package's own does not see its modules' records, and a level can be set back."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("kafka", "aiokafka"):
             logging.getLogger(name).addFilter(_NOTHING_BELOW_INFO)

@@ -37,7 +37,7 @@ def read_box(settings: Settings) -> dict[str, DeadLetter]:
 
 
 def standing(events: Iterable[Event]) -> dict[str, DeadLetter]:
-    """What the messages of the topic, in their order, amount to, by id."""
+    """The dead letters that the messages of the topic, in their order, amount to, by id."""
     found: dict[str, DeadLetter] = {}
     for event in events:
         if event.value is None and event.key is not None:  # Kafka's way to delete; compaction will do the same
@@ -81,7 +81,7 @@ def replay(settings: Settings, publisher: Publisher, letters: Sequence[DeadLette
 
 
 def discard(settings: Settings, publisher: Publisher, letters: Sequence[DeadLetter], *, why: str, force: bool = False) -> list[DeadLetter]:
-    """Say that nothing more will be done about them; returns those it was said of, which leaves out what was discarded before.
+    """Discard letters: nothing more will be done about them; returns those discarded now, not those discarded before.
 
     `force` discards replayed ones too. Raises `RequestRefused` without a reason.
     """

@@ -1,4 +1,4 @@
-"""When nearly every message of a partition is wrong, no uploader did that: it is paused before it is shovelled into dead letters.
+"""When nearly every message of a partition is wrong, no uploader did that: the partition is paused before all are dead letters.
 
 Counted is only what no uploader can cause: messages that are none, versions that are not known, events put into quarantine. A
 video that is gone, damaged or forbidden is its post's fault, and any number of those in a row stops nothing.
@@ -28,7 +28,7 @@ class _Tally:
 
 
 class DeadLetterLimit:
-    """`run`: more than this many in a row are too many. `share`: more than this share of the recent ones is too much."""
+    """A limit on dead letters: more than `run` in a row are too many, and more than the `share` of recent events is too much."""
 
     def __init__(self, run: int, share: float) -> None:
         self._run = run
@@ -36,7 +36,7 @@ class DeadLetterLimit:
         self._tallies: dict[Place, _Tally] = {}
 
     def passed(self, place: Place) -> None:
-        """An event ended as it should, or as a dead letter by its post's or its source's fault."""
+        """Note an event that ended as it should, or as a dead letter by its post's or its source's fault."""
         tally = self._tally(place)
         tally.run = 0
         tally.recent.append(False)

@@ -44,7 +44,7 @@ def attempts_before(event: Event) -> int:
 
 
 def dead_letter(failure: Failure) -> DeadLetter:
-    """The message to keep. Of an event too long for it only the head is kept, and it says so."""
+    """The dead letter of a failure. Of an event too long for it only the head is kept, and it says so."""
     event = failure.event
     origin = origin_of(event)
     value = event.value or b""
@@ -64,7 +64,7 @@ def dead_letter(failure: Failure) -> DeadLetter:
 
 
 def _instant(timestamp_s: float) -> datetime | None:
-    """None for what is no time: producers choose it, and may choose 64 bits at random."""
+    """The instant of a time stamp, None for what is no time: producers choose it, and may choose 64 bits at random."""
     try:
         return datetime.fromtimestamp(timestamp_s, UTC) if timestamp_s >= 0 else None
     except (OverflowError, ValueError, OSError):

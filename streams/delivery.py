@@ -62,7 +62,7 @@ class _Job:
 
 
 class Delivery:
-    """See the promise above. `rng` decides the pauses' random part."""
+    """The delivery of events, as the module promises it. `rng` decides the pauses' random part."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Delivery:
         self._enter(event)
 
     def _crowd(self) -> int:
-        """Events that fill the window. Those of paused partitions do not: others go on."""
+        """How many events fill the window. Those of paused partitions do not: others go on."""
         return len(self.ledger) - sum(self.ledger.count(place) for place in self._paused)
 
     def _enter(self, event: Event) -> None:
@@ -159,7 +159,7 @@ class Delivery:
             self._forget(job)
 
     async def _try_until_decided(self, job: _Job) -> Failure | None:
-        """None: it worked. A failure: it never will."""
+        """Try an event until it worked (None), or never will (the failure)."""
         tries = shut_doors = 0
         while True:
             error = await self._try_once(job)
@@ -244,7 +244,7 @@ class Delivery:
         await asyncio.sleep(self._rule.longest_s * self._rng.uniform(0.5, 1.0))
 
     async def _go_on(self, place: Place) -> None:
-        """After a success: read a paused partition again from where it was left."""
+        """Read a paused partition again, after a success, from where it was left."""
         if self._paused.pop(place, None) is None:
             return
         _log.warning("%s goes on", place)
@@ -288,7 +288,7 @@ class Delivery:
             return True
 
     async def remember(self) -> None:
-        """Have it on record what has ended; what cannot be recorded now is next time."""
+        """Record which events have ended; an end that cannot be recorded now is recorded next time."""
         try:
             await self._attempts.flush()
         except SosieError as error:
@@ -297,7 +297,7 @@ class Delivery:
     # Partitions come and go
 
     def assigned(self, places: Iterable[Place]) -> None:
-        """These partitions are ours from their committed offsets on; any other is not."""
+        """Take these partitions as ours, from their committed offsets on, and no others."""
         places = frozenset(places)
         self.ledger.revoked(self.ledger.places - places)
         self._paused.clear()  # whether it is still as it was, the next event says
@@ -310,7 +310,7 @@ class Delivery:
         self._after_change()
 
     def revoked(self, places: Iterable[Place]) -> None:
-        """These are not ours for now. Work on them goes on: they may come back, and then it counts."""
+        """Take these partitions as not ours for now. Work on them goes on: they may come back, and then it counts."""
         places = frozenset(places)
         self.ledger.revoked(places)
         self._paused = {place: reason for place, reason in self._paused.items() if place not in places}
@@ -333,7 +333,7 @@ class Delivery:
 
     @property
     def waiting(self) -> int:
-        """Events that are not acknowledged, but for those of paused partitions."""
+        """How many events are not acknowledged, but for those of paused partitions."""
         return self._crowd()
 
     @property
@@ -353,7 +353,7 @@ class Delivery:
 
     @property
     def at_work(self) -> int:
-        """Events whose handler is running."""
+        """How many events have a handler that is running."""
         return sum(job.at_work for job in self._jobs.values())
 
     def _fail(self, error: Exception) -> None:

@@ -11,7 +11,7 @@ from streams.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`attempts`: tries made in this process; those before a replay stand in the event's headers."""
+    """An event that is given up. `attempts`: tries made in this process; those before a replay stand in the event's headers."""
 
     event: Event
     error: SosieError
@@ -28,7 +28,7 @@ class Failure:
 
 
 def failure_of(event: Event, error: Exception, attempts: int) -> Failure:
-    """What is kept of an event that is given up now. Of a bug only its type is told: its text may hold anything."""
+    """The failure of an event that is given up now. Of a bug only its type is told: its text may hold anything."""
     if isinstance(error, PostFault | SourceFault | Quarantined):
         return Failure(event, error, attempts, datetime.now(UTC))
     reason = str(error) if isinstance(error, SosieError) else f"{type(error).__name__}, a fault in Sosie itself"

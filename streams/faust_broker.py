@@ -40,7 +40,7 @@ class FaustBroker:
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="sosie-dead-letters")
 
     async def commit(self, offsets: Mapping[Place, int]) -> bool:
-        """False while a rebalance is under way, when a partition is not ours any more, or when the broker does not answer."""
+        """Commit the offsets; False during a rebalance, for a partition that is not ours any more, or when the broker does not answer."""
         consumer: Any = self._app.consumer
         wanted = {_tp(place): offset for place, offset in offsets.items()}
         if not set(wanted) <= consumer.assignment():
@@ -71,7 +71,7 @@ class FaustBroker:
         await self._in(self._keeping, lambda: self._publisher.publish(self._dead_letter_topic, [record]))
 
     def close(self) -> None:
-        """Waits for what the threads are at."""
+        """Wait for what the threads are at, and end the threads."""
         self._asking.submit(self._log.close)
         self._asking.shutdown(wait=True)
         self._keeping.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""Who may begin: a bounded number at once, one at a time while Sosie itself fails, and quite alone what may have ended a worker.
+"""Which events may begin: a bounded number at once, one at a time while Sosie itself fails, and quite alone what may have ended a worker.
 
 An event that somebody began and did not end is a **suspect**: its worker died while it was at work, by it, by a neighbour, or by
 somebody who pulled the plug. The rule that tells these apart:
@@ -35,7 +35,7 @@ _Key = tuple[Place, int]
 
 
 class Gate:
-    """`slots` events at once at most. `outage` is whether Sosie itself fails just now."""
+    """Lets events begin, `slots` at once at most. `outage` is whether Sosie itself fails just now."""
 
     def __init__(self, slots: int, rule: RetryRule, rng: random.Random, attempts: Attempts) -> None:
         self.outage = Outage(rule, rng)
@@ -63,22 +63,22 @@ class Gate:
         return self._begun
 
     def got_through_since(self, begun: int) -> bool:
-        """Whether a try that began after so many others got through."""
+        """Whether a try that began after the first `begun` tries got through."""
         return self._through > begun
 
     def left(self, event: Event) -> Left | None:
-        """What is known of a suspect."""
+        """What is known of a suspect; None where the event is no suspect."""
         return self._suspects.get(_key(event))
 
     def assigned(self, places: Iterable[Place]) -> None:
-        """Partitions begin anew: others may have left something behind on them, and what is not ours is theirs to judge."""
+        """Begin these partitions anew: others may have left something behind on them, and what is not ours is theirs to judge."""
         places = frozenset(places)
         self._suspects = {key: left for key, left in self._suspects.items() if key[0] in places}
         self._asked.clear()
         self._stirred()
 
     def revoked(self, at_work: Iterable[Event]) -> None:
-        """These go to somebody else while they are at work here; that is no reason for suspicion."""
+        """Note that events at work here go to somebody else; that is no reason for suspicion."""
         for event in at_work:
             self._attempts.end(*_key(event))
 
@@ -113,13 +113,13 @@ class Gate:
             yield self._begun
 
     def got_through(self, number: int) -> None:
-        """Try `number` did its work, and succeeded."""
+        """Note that try `number` did its work, and succeeded."""
         self._through = max(self._through, number)
         self.outage.over()
         self._stirred()
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
-        """What is below will not come again: events that were refused, and those whose end could not be recorded."""
+        """Forget events below these offsets, which will not come again: refused ones, and those whose end could not be recorded."""
         for key in list(self._suspects):
             if key[1] < offsets.get(key[0], 0):
                 del self._suspects[key]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`idle_s`: for how long something has waited and nothing was acknowledged; `waiting`: events not acknowledged."""
+    """A worker's progress. `idle_s`: for how long something has waited and nothing was acknowledged; `waiting`: events not acknowledged."""
 
     idle_s: float
     waiting: int
@@ -25,7 +25,7 @@ class Idleness:
     quiet_at: float
 
     def seen(self, *, now: float, moved_at: float, waiting: int) -> Progress:
-        """What is seen at `now` (monotonic seconds); to be told often, since it remembers when nothing waited."""
+        """The progress at `now` (monotonic seconds); to be told often, since it remembers when nothing waited."""
         if not waiting:
             self.quiet_at = now
         return Progress(now - max(moved_at, self.quiet_at), waiting)

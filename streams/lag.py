@@ -57,33 +57,33 @@ class PartitionLag:
 
     @property
     def start(self) -> int:
-        """Where a reader begins: the earliest record when nothing was committed, or nothing stands where it was."""
+        """The offset at which a reader begins: the earliest record when nothing was committed, or nothing stands where it was."""
         return self.earliest if self.committed is None or not self.earliest <= self.committed <= self.end else self.committed
 
     @property
     def events(self) -> int:
-        """Not yet committed, of those that are still there."""
+        """How many of the records still there are not committed yet."""
         return self.end - self.start
 
     @property
     def lost(self) -> int:
-        """Deleted by retention before they were committed."""
+        """How many records retention deleted before they were committed."""
         return 0 if self.committed is None else max(0, self.earliest - self.committed)
 
     @property
     def made_anew(self) -> bool:
-        """More was committed than there is: the topic was deleted and made again, and is read from its start."""
+        """Whether more was committed than there is: the topic was deleted and made again, and is read from its start."""
         return self.committed is not None and self.committed > self.end
 
 
 def lag(settings: Settings, group: str | None = None) -> list[PartitionLag]:
-    """Once, in order of the partitions. Raises `ConfigError`, `BrokerUnavailable`, `BrokerRefused` (no such topic)."""
+    """The lag of each partition, read once, in their order. Raises `ConfigError`, `BrokerUnavailable`, `BrokerRefused` (no such topic)."""
     with closing(LagReader(settings, group)) as reader:
         return reader.read()
 
 
 class LagReader:
-    """Reads it again and again. Connects with the first reading, and anew after one that failed."""
+    """Reads the lag of each partition again and again. Connects with the first reading, and anew after one that failed."""
 
     def __init__(self, settings: Settings, group: str | None = None) -> None:
         self._settings = settings
@@ -94,7 +94,7 @@ class LagReader:
         self._stamps: dict[TopicPartition, tuple[int, float]] = {}
 
     def read(self, *, seconds: bool = True) -> list[PartitionLag]:
-        """In order of the partitions. Without `seconds` no record is read. Raises as `lag`."""
+        """The lag of each partition, in their order. Without `seconds` no record is read. Raises as `lag`."""
         try:
             with kafka_errors(self._settings):
                 offsets = self._offsets()
@@ -111,7 +111,7 @@ class LagReader:
         self._admin = self._consumer = None
 
     def _offsets(self) -> list[PartitionLag]:
-        """In this order, so that neither a commit nor a deletion in between shows events lost or behind that are not."""
+        """The offsets of each partition, in such an order that no commit or deletion meanwhile makes events look lost or behind."""
         if self._admin is None:
             self._admin = connected(KafkaAdminClient, self._settings)
         admin = self._admin

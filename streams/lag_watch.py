@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class LagWatch:
-    """`lag` is what was read last (empty before), `moved_at` the monotonic instant at which a committed offset was last seen to move."""
+    """Watches the lag. `lag` is the last one read (empty before), `moved_at` when a committed offset was last seen to move (monotonic)."""
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings

@@ -58,13 +58,13 @@ class Ledger:
         return frozenset(self._held)
 
     def assigned(self, places: Iterable[Place]) -> None:
-        """These partitions are held from now on, each from its committed offset; what was held of them before is forgotten."""
+        """Hold these partitions from now on, each from its committed offset; what was held of them before is forgotten."""
         for place in places:
             self._epochs += 1
             self._held[place] = _Partition(self._epochs)
 
     def revoked(self, places: Iterable[Place]) -> None:
-        """These went to somebody else, or will begin anew."""
+        """Hold these partitions no more: they went to somebody else, or will begin anew."""
         for place in places:
             self._held.pop(place, None)
 
@@ -100,7 +100,10 @@ class Ledger:
         return partition is not None and partition.entries.get(entry.event.offset) is entry
 
     def done(self, entry: Entry) -> list[Event]:
-        """The entry's work is durable. Returns the events that this acknowledges, in order: none, itself, or those behind it too."""
+        """Mark an entry, whose work is durable, as done.
+
+        Returns the events that this acknowledges, in order: none, itself, or those behind it too.
+        """
         entry.done = True
         if not self.holds(entry):
             return []
@@ -113,7 +116,7 @@ class Ledger:
         return acknowledged
 
     def due(self) -> dict[Place, int]:
-        """What to commit: the next offset to read, of each partition where that has moved."""
+        """The offsets to commit: the next one to read, of each partition where that has moved."""
         return {
             place: partition.watermark
             for place, partition in self._held.items()
@@ -121,7 +124,7 @@ class Ledger:
         }
 
     def committed(self, offsets: Mapping[Place, int]) -> None:
-        """The broker has these. What went to somebody else meanwhile is left out."""
+        """Note the offsets that the broker has. Partitions that went to somebody else meanwhile are left out."""
         for place, offset in offsets.items():
             if (partition := self._held.get(place)) is not None:
                 partition.committed = offset

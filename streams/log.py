@@ -31,7 +31,7 @@ class Log:
         self._consumer: KafkaConsumer | None = None
 
     def require_topic(self, topic: str) -> None:
-        """Raises `BrokerRefused` for a topic that does not exist."""
+        """Check that a topic exists. Raises `BrokerRefused` where it does not."""
         with kafka_errors(self._settings):
             if not self._connected().partitions_for_topic(topic):
                 raise BrokerRefused(f"Topic {topic}", "does not exist on these brokers", "Run `sosie topics create`")

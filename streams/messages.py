@@ -53,7 +53,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _encodable(value: Any) -> Any:
-    """A file's name may hold bytes that are no UTF-8, and an error may name the file: that must not lose the dead letter."""
+    """The value, as UTF-8 if a text: a file's name may hold other bytes, an error may name the file, and that must lose no dead letter."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
@@ -66,7 +66,7 @@ Base64 = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z
 
 
 class Message(BaseModel):
-    """What all messages share. Frozen; equal content is an equal value."""
+    """The base of all messages. Frozen; equal content is an equal value."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 

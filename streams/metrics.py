@@ -9,7 +9,7 @@ _DELAY_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400,
 
 
 class LagMetrics:
-    """How far the workers are behind, as whoever looks sees it: each worker, and the console, so that it is there when no worker is."""
+    """Gauges of how far the workers are behind, at each worker and at the console, so that they are there when no worker is."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Gauge("sosie_stream_lag_events", "End offset minus committed offset.", ["partition"], registry=registry)
@@ -25,7 +25,7 @@ class LagMetrics:
 
 
 class StreamMetrics:
-    """Thread-safe, as prometheus-client is. `partition` is a number of the videos topic, `reason` a code of `monitor.base.errors`."""
+    """A stream worker's metrics. Thread-safe. `partition` is a number of the videos topic, `reason` a code of `monitor.base.errors`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter("sosie_stream_events_total", "Events ended, by how: done or dead_letter.", ["outcome"], registry=registry)

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Order:
-    """Of the partitions a ledger holds."""
+    """The order of events on the partitions that a ledger holds."""
 
     def __init__(self, broker: Broker, ledger: Ledger, rule: RetryRule, rng: random.Random) -> None:
         self._broker = broker
@@ -69,7 +69,7 @@ class Order:
         await self._broker.seek(event.place, expected)
 
     async def read_again(self, place: Place) -> None:
-        """Have what was dropped of a partition delivered once more. Waits while the broker does not take it."""
+        """Have the dropped events of a partition delivered once more. Waits while the broker does not take it."""
         epoch, pauses = self._ledger.epoch(place), 0
         while epoch is not None and self._ledger.epoch(place) == epoch and (offset := self._ledger.expected(place)) is not None:
             try:

@@ -17,7 +17,7 @@ _QUIET_S = 60.0
 
 
 class Outage:
-    """Belongs to one event loop."""
+    """Whether Sosie itself fails, and which event may try meanwhile. Belongs to one event loop."""
 
     def __init__(self, rule: RetryRule, rng: random.Random) -> None:
         self._rule = rule
@@ -27,12 +27,12 @@ class Outage:
         self._told_at = -_QUIET_S
 
     def lasts(self) -> bool:
-        """Whether the last that tried met a closed door."""
+        """Whether the last try met a closed door."""
         return self._failures > 0
 
     @asynccontextmanager
     async def passage(self) -> AsyncIterator[None]:
-        """Open to all in good times; else one at a time, after the pause."""
+        """A passage that is open to all in good times; else one at a time, after the pause."""
         async with AsyncExitStack() as stack:
             if self.lasts():
                 await self._turn.acquire()
@@ -44,7 +44,7 @@ class Outage:
             yield
 
     def goes_on(self) -> bool:
-        """Somebody met the closed door; whether it is worth a line in the log (the first, then one a minute)."""
+        """Note that a try met the closed door; say whether that is worth a line in the log (the first, then one a minute)."""
         self._failures += 1
         if time.monotonic() - self._told_at < _QUIET_S:
             return False
@@ -52,6 +52,6 @@ class Outage:
         return True
 
     def over(self) -> None:
-        """Somebody got through."""
+        """Note that a try got through."""
         self._failures = 0
         self._told_at = -_QUIET_S

@@ -55,7 +55,7 @@ async def open_port(
 
 
 def _reason(error: OSError) -> str:
-    """asyncio words the system's errors anew, at length; those of looking up a name have numbers of their own."""
+    """The system's own words for an error, which asyncio words anew, at length; errors of looking up a name have numbers of their own."""
     return str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 

@@ -1,4 +1,4 @@
-"""Sending, and knowing that it arrived: one idempotent producer for case events, dead letters and submitted posts.
+"""Sends records, and knows that they arrived: one idempotent producer for case events, dead letters and submitted posts.
 
 - `publish` returns only when the brokers have confirmed every record (`acks=all`). When it raises, some may have arrived all the
   same: send all of them again, under the same identities.
@@ -31,7 +31,7 @@ _MAX_REQUEST_BYTES = 8 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is sent. Either may be null, not both."""
+    """A record to send. Its key or its value may be null, not both."""
 
     key: bytes | None
     value: bytes | None
@@ -39,7 +39,7 @@ class Record:
 
 
 class Publisher:
-    """Connects with the first record. Close it."""
+    """Publishes records over one producer, which connects with the first. Close it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -72,12 +72,12 @@ class Publisher:
                 raise
 
     def close(self) -> None:
-        """Idempotent; the publisher may be used again."""
+        """Close the producer. Idempotent; the publisher may be used again."""
         with self._lock:
             self._drop()
 
     def _require_topic(self, topic: str) -> None:
-        """kafka-python waits for a topic that is not there until its time is up, and does not say so."""
+        """Check that a topic exists: kafka-python would wait for it until its time is up, and not say so."""
         with Log(self._settings, worker_group(self._settings.kafka_prefix)) as log:
             log.require_topic(topic)
 

@@ -30,7 +30,7 @@ _CREDENTIALS = (errors.SaslAuthenticationFailed, errors.UnsupportedSaslMechanism
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """`reason` continues a sentence that begins with the broker."""
+    """Why a broker does not let us in. `reason` continues a sentence that begins with the broker."""
 
     broker: str
     reason: str
@@ -39,7 +39,7 @@ class Trouble:
 
 
 def trouble_reaching(brokers: str, access: Mapping[str, Any]) -> Trouble | None:
-    """None when one of them lets us in. Else what is wrong, preferably what waiting does not mend.
+    """What keeps every broker from letting us in, preferably what waiting does not mend; None when one broker lets us in.
 
     `access`: `security_protocol`, and where it needs them `ssl_context` and `sasl_*`, by names that both clients share.
     """
@@ -65,7 +65,7 @@ async def _trouble_with(broker: str, access: Mapping[str, Any]) -> Trouble | Non
 
 
 def _cause(error: BaseException) -> BaseException:
-    """aiokafka wraps what ended a connection: a TLS alert, an end of file."""
+    """The cause of an error that aiokafka wrapped: a TLS alert, an end of file."""
     while isinstance(error, errors.KafkaConnectionError) and error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -23,7 +23,7 @@ _POLL_MS = 500
 
 
 def read_topic(settings: Settings, topic: str, *, since: datetime | None = None) -> Iterator[Event]:
-    """Every record; those of one partition in order. Records that come meanwhile are left out.
+    """Every record of a topic, those of one partition in order. Records that come meanwhile are left out.
 
     Raises `BrokerUnavailable`, and `BrokerRefused` for a topic that does not exist.
     """

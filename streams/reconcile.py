@@ -48,7 +48,8 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts are of records, `posts` of different post ids. `resolved` are dead letters that wait although their post has a result.
+    """What a reconciliation found. Counts are of records, `posts` of different post ids. `resolved` are dead letters that wait although
+    their post has a result.
 
     `never_submitted` are wanted posts of which there is nothing: no event, no result, no dead letter.
     """
@@ -66,7 +67,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Nothing is missing, doubled, lost or never submitted."""
+        """Whether nothing is missing, doubled, lost or never submitted."""
         return not (self.missing or self.doubled or self.lost or self.never_submitted)
 
 
@@ -89,7 +90,8 @@ def reconcile(
     lost: int = 0,
     wanted: Iterable[str] = (),
 ) -> Report:
-    """`committed`: the next offset to read of each partition; `wanted`: post ids that somebody says were submitted."""
+    """Compare what was submitted with what became of it. `committed`: the next offset to read of each partition; `wanted`: post ids that
+    somebody says were submitted."""
     tally, posts, events = _Tally(), set[str](), 0
     for each in submitted:
         events += 1

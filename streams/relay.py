@@ -64,7 +64,7 @@ class Relay:
 
     @classmethod
     def to_topic(cls, store: Store, publisher: Publisher, settings: Settings) -> Self:
-        """The relay of a worker."""
+        """The relay of a worker, to the topic of cases."""
         topic = CASES.name(settings.kafka_prefix)
         return cls(store, lambda records: publisher.publish(topic, records))
 

@@ -34,7 +34,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """`attempts` counts all tries of one event, the first included."""
+    """The rule of retrying. `attempts` counts all tries of one event, the first included."""
 
     attempts: int = 4
     first_s: float = 0.5
@@ -80,5 +80,5 @@ def code_of(error: Exception) -> str:
 
 
 def text_of(error: Exception) -> str:
-    """What a dead letter says of it. Of a bug only its type: its text may hold anything."""
+    """What a dead letter says of an error. Of a bug only its type: its text may hold anything."""
     return str(error) if isinstance(error, SosieError) else f"{type(error).__name__}: a fault in Sosie itself. The log has the traceback."

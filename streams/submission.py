@@ -76,7 +76,7 @@ class Posts:
         self._kept.execute("CREATE TABLE posts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, uri TEXT, place TEXT, message BLOB)")
 
     def add(self, place: str, post: VideoPosted) -> None:
-        """Raises `MessageRefused` when the id is there already with other content."""
+        """Add a post. Raises `MessageRefused` when the id is there already with other content."""
         message = post.to_bytes()
         with _on_disk():
             row = (post.id, post.uri, place, message)
@@ -135,7 +135,7 @@ def ids_of_file(file: str, platform: str | None = None) -> list[str]:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[IO[bytes]]:
-    """Raises `NotFound` for what cannot be read."""
+    """The file, open for reading. Raises `NotFound` for what cannot be read."""
     try:
         lines = file.open("rb")
     except OSError as error:
@@ -178,7 +178,7 @@ def _address_of_file(text: str, place: str) -> str:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Without loading one that is too long: of it the beginning, longer than allowed."""
+    """The lines of a file; of one that is too long only the beginning, longer than allowed."""
     while line := file.readline(MAX_BYTES + 2):
         rest = line
         while not rest.endswith(b"\n") and (rest := file.readline(MAX_BYTES)):
@@ -221,7 +221,7 @@ def _post(place: str, fields: Mapping[str, Any], known: Mapping[str, Any]) -> Vi
 
 
 def _territory(code: str, place: str) -> str:
-    """Checked by whoever submits; a worker takes any two letters, so that a country newer than its release loses no post."""
+    """The code of a territory, checked when submitted; workers take any two letters, so that a newer country loses no post."""
     try:
         return require(code, place)
     except RequestRefused as error:

@@ -20,7 +20,7 @@ _BATCH_BYTES = 2 * 1024**2
 
 
 def submit(settings: Settings, posts: Iterable[CheckedPost], confirmed: Callable[[list[CheckedPost]], None]) -> None:
-    """`confirmed` hears of each batch when it has arrived.
+    """Send checked posts; `confirmed` hears of each batch when it has arrived.
 
     Raises `ConfigError`, `BrokerUnavailable`, `BrokerRefused` (no such topic), `TooLarge`.
     """
@@ -34,7 +34,7 @@ def submit(settings: Settings, posts: Iterable[CheckedPost], confirmed: Callable
 
 
 def _batches(posts: Iterable[CheckedPost]) -> Iterator[list[CheckedPost]]:
-    """Bounded in number and, but for the last one added, in bytes."""
+    """Batches of posts, bounded in number and, but for the last one added, in bytes."""
     batch: list[CheckedPost] = []
     size = 0
     for post in posts:

@@ -10,7 +10,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What `sosie topics create` makes of it. `replication` -1: what the cluster's own default says.
+    """A topic as `sosie topics create` makes it. `replication` -1: what the cluster's own default says.
 
     `grows`: partitions may be added to it. Keys then move to other partitions, which breaks whatever counts on the order of a key.
     """
@@ -27,7 +27,7 @@ class Topic:
 
 
 def _kept(days: int, policy: str = "delete") -> Mapping[str, str]:
-    """The policy is written out, because a cluster may compact by default, which would throw away posts."""
+    """The settings that keep records for `days`; the policy is among them, because a cluster may compact by default and lose posts."""
     return {"cleanup.policy": policy, "retention.ms": str(days * _DAY_MS)}
 
 

@@ -34,7 +34,10 @@ class VideoHandler:
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="sosie-slot")
 
     async def __call__(self, event: Event) -> bool:
-        """Whether there was something to do. Raises `MessageRefused`, `FetchRefused`, and whatever the pipeline raises."""
+        """Scan the post of an event; say whether there was something to do.
+
+        Raises `MessageRefused`, `FetchRefused`, and whatever the pipeline raises.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, event.value)
 
     def _scan(self, value: bytes | None) -> bool:

@@ -219,7 +219,7 @@ class Worker:
             await asyncio.wait_for(self._delivery.remember(), _REVOKE_COMMIT_S)
 
     async def _until_over(self, app: faust.App, delivery: Delivery, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Until a signal, or until something ended that should not: the app, delivery, a task."""
+        """Wait for a signal, or until something ended that should not: the app, delivery, a task."""
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]
         try:
             await asyncio.wait([*waits, *tasks, delivery.failed], return_when=asyncio.FIRST_COMPLETED)
@@ -254,7 +254,8 @@ class Worker:
         return ready(replace(self._parts, work=None if self._delivery is None else self._delivery.trouble))
 
     def _progress(self) -> Progress:
-        """Of our own partitions that are not paused; of the whole group while we hold none, because then somebody else should move.
+        """The progress of our own partitions that are not paused; of the whole group while we hold none, because then somebody else should
+        move.
 
         A try that met a fault of Sosie's own is a movement as well: it is being waited for, and a restart would not help.
         """

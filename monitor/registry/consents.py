@@ -24,7 +24,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Consent(Base):
-    """The licensee (`account`, `certificate`, or whichever of both is met) may use the likeness within the terms. None: no limit.
+    """A licence: the licensee (`account`, `certificate`, or whichever of both is met) may use the likeness within the terms. None: no
+    limit.
 
     `certificate` is the SHA-256 of the licensee's signing certificate (DER), in hexadecimal.
     """
@@ -47,7 +48,7 @@ class Consent(Base):
 
     @property
     def licensee(self) -> str:
-        """Who may use the likeness, as people read it."""
+        """The licensee in words."""
         certified = f"the certificate {self.certificate[:16]}…" if self.certificate else None
         return " or ".join(filter(None, (self.account, certified)))
 

@@ -47,7 +47,7 @@ def erase_removed(blobs: Blobs, store: Store) -> int:
 
 
 def was_erased(blobs: Blobs, version: str) -> bool:
-    """Whether the index of that version, or one that it stands for, was erased because somebody was removed."""
+    """Whether the index of a version, or of one that the version stands for, was erased because somebody was removed."""
     return blobs.exists(f"{_ERASED}/{version}")
 
 

@@ -33,7 +33,7 @@ _READS = 3  # a snapshot may be erased while it is read; then another is current
 
 
 class Gone(Enum):
-    """Why an index of before cannot be had."""
+    """The reason why an earlier index cannot be had."""
 
     PRUNED = "is not kept any more"
     ERASED = "is gone by erasure"
@@ -41,7 +41,7 @@ class Gone(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What one generation of the registry is searched in."""
+    """The indexes in which one generation of the registry is searched."""
 
     indexes: tuple[LikenessIndex, ...]
     version: str

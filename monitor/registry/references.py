@@ -25,7 +25,7 @@ _DTYPE = np.dtype("<f4")
 
 
 class Reference(Base):
-    """One picture. `file` is relative to the home; `source` tells a person where it came from; `face_box` is x0, y0, x1, y1 in pixels."""
+    """A likeness's picture. `file` is relative to the home; `source` tells a person its origin; `face_box` is x0, y0, x1, y1 in pixels."""
 
     __tablename__ = "references"
     __table_args__ = (UniqueConstraint("likeness_id", "picture_sha256"),)
@@ -64,7 +64,7 @@ class ReferenceVector(Base):
 
 
 class RegistryState(Base):
-    """One row, made by the first migration."""
+    """The registry's generation, in one row that the first migration made."""
 
     __tablename__ = "registry_state"
 
@@ -167,7 +167,7 @@ def missing_vectors(session: Session, space_id: str) -> list[Reference]:
 
 
 def generation(session: Session) -> int:
-    """A counter that only grows. Read it before `vectors`, in the same session or an earlier one, never after."""
+    """The registry's generation, which only grows. Read it before `vectors`, in the same session or an earlier one, never after."""
     return session.scalars(select(RegistryState.generation)).one()
 
 

@@ -60,7 +60,7 @@ class Coverage:
 
 
 def coverage(granted: Iterable[Terms], use: Use) -> Coverage:
-    """The first consent that covers the use, else the reason of the one that comes nearest to it. Order of `granted` decides ties."""
+    """The first consent that covers the use, else the reason why the nearest consent does not. Order of `granted` decides ties."""
     breaches = []
     for terms in granted:
         found = breaches_of(terms, use)

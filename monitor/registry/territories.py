@@ -42,7 +42,7 @@ def canonical(code: str) -> str | None:
 
 
 def require(code: str, subject: str) -> str:
-    """The code, written the one way. Raises `RequestRefused` about `subject` for a code that names no place."""
+    """The code of a place, written the one way. Raises `RequestRefused` about `subject` for a code that names no place."""
     if (found := canonical(code)) is None:
         raise RequestRefused(
             subject,

@@ -43,7 +43,7 @@ class Account(Base):
 
 
 def create_account(session: Session, name: str, password: str, *, role: Role, actor: str, now: datetime) -> Account:
-    """Raises `RequestRefused` when the name is empty or taken, or the password is under 12 characters."""
+    """Make an account. Raises `RequestRefused` when the name is empty or taken, or the password is under 12 characters."""
     key = name_key(name)
     if not key:
         raise RequestRefused("The account", "has no name", "Give one")
@@ -58,7 +58,7 @@ def create_account(session: Session, name: str, password: str, *, role: Role, ac
 
 
 def verify_password(session: Session, name: str, password: str) -> Account | None:
-    """The account, if it may sign in with this password.
+    """The account of this name, if it may sign in with this password.
 
     Costs one Argon2 verification whether or not the name is known, so that time tells nothing about names. It only reads:
     call it in a read-only session, since on SQLite it would keep every writer waiting otherwise.
@@ -82,12 +82,12 @@ def find_account(session: Session, name: str) -> Account | None:
 
 
 def list_accounts(session: Session) -> list[Account]:
-    """All, the disabled ones too, by name."""
+    """All accounts, the disabled ones too, by name."""
     return list(session.scalars(select(Account).order_by(Account.name)))
 
 
 def set_password(session: Session, name: str, password: str, *, actor: str, now: datetime) -> Account:
-    """Raises `NotFound`, or `RequestRefused` for a password under 12 characters."""
+    """Give an account another password. Raises `NotFound`, or `RequestRefused` for a password under 12 characters."""
     password_hash = _hash(password)
     account = _locked_account(session, name)
     account.password_hash = password_hash
@@ -96,7 +96,7 @@ def set_password(session: Session, name: str, password: str, *, actor: str, now:
 
 
 def disable_account(session: Session, name: str, *, actor: str, now: datetime) -> Account:
-    """Nobody signs in with it any more. Again: nothing changes. Raises `NotFound`."""
+    """Disable an account, so that nobody signs in with it any more. Again: nothing changes. Raises `NotFound`."""
     account = _locked_account(session, name)
     if account.disabled_at is None:
         account.disabled_at = now
@@ -105,7 +105,10 @@ def disable_account(session: Session, name: str, *, actor: str, now: datetime) -
 
 
 def ensure_admin(session: Session, *, now: datetime) -> str | None:
-    """Make the account `admin` with a random password and return that, once; None when it exists. Safe when two start at once."""
+    """Make the account `admin` with a random password and return the password, once; None when the account exists.
+
+    Safe when two start at once.
+    """
     if session.scalars(select(Account.id).filter_by(name=ADMIN)).one_or_none() is not None:
         return None
     password = secrets.token_urlsafe(15)

@@ -47,15 +47,15 @@ class Concluded(Base):
 
 
 class Assessment(Concluded):
-    """What stands about a post and a likeness."""
+    """The conclusion that stands about a post and a likeness."""
 
     __tablename__ = "assessments"
     __table_args__ = (UniqueConstraint("post_id", "likeness_id"), Index(None, "video_sha256", "likeness_id"))
 
 
 class SupersededAssessment(Concluded):
-    """What stood until `superseded_at`. `superseded_by` is the assessment that took its place: of the same likeness, or, where the later
-    scan did not find that likeness any more, the first of what that scan found (of nobody, if it found nobody)."""
+    """A conclusion that stood until `superseded_at`. `superseded_by` is the assessment that took its place: of the same likeness, or, where
+    the later scan did not find that likeness any more, the first of what that scan found (of nobody, if it found nobody)."""
 
     __tablename__ = "superseded_assessments"
     __table_args__ = (Index(None, "video_sha256", "likeness_id"), Index(None, "post_id"))
@@ -158,7 +158,7 @@ def _supersede(session: Session, earlier: Assessment, *, by: str, now: datetime)
 
 
 def _values(judged: Judged, versions: Versions) -> dict[str, Any]:
-    """As the database gives them back, so that they can be compared with what stands."""
+    """The columns of an assessment as the database gives them back, so that they can be compared with what stands."""
     said = {"reasons": list(judged.reasons), "matches": list(judged.matches), "facts": judged.facts}
     return {
         "likeness_id": judged.likeness_id or NO_LIKENESS,
@@ -175,13 +175,13 @@ def _values(judged: Judged, versions: Versions) -> dict[str, Any]:
 
 
 def assessments(session: Session, *, video_sha256: str, likeness_id: str | None) -> list[Assessment]:
-    """What stands about every post of a video against one likeness (or none), newest first."""
+    """The assessments that stand of every post of a video against one likeness (or none), newest first."""
     query = select(Assessment).filter_by(video_sha256=video_sha256, likeness_id=likeness_id or NO_LIKENESS)
     return list(session.scalars(query.order_by(Assessment.created_at.desc(), Assessment.id)))
 
 
 def superseded(session: Session, *, video_sha256: str, likeness_id: str | None) -> list[SupersededAssessment]:
-    """What stood about every post of a video against one likeness (or none), and does not any more; the last to go comes first."""
+    """The assessments of every post of a video against one likeness (or none) that stand no more; the last to go comes first."""
     query = select(SupersededAssessment).filter_by(video_sha256=video_sha256, likeness_id=likeness_id or NO_LIKENESS)
     return list(session.scalars(query.order_by(SupersededAssessment.superseded_at.desc(), SupersededAssessment.id)))
 

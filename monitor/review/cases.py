@@ -35,7 +35,7 @@ class Moment:
 
 
 class Case(Base):
-    """What a reviewer sees. `reasons`, `evidence` and `versions` are those of the riskiest post.
+    """A case as a reviewer sees it. `reasons`, `evidence` and `versions` are those of the riskiest post.
 
     `lease_token` counts the claims ever made on this case and only grows; owner and expiry are those of the last one.
     `events` counts what the outbox ever said of it. `queue`, `priority` (1 comes first) and `due_at` are the policy's
@@ -74,11 +74,11 @@ class Case(Base):
 
     @property
     def waiting_since(self) -> datetime:
-        """When it was put in the queue, the last time."""
+        """When the case was put in the queue, the last time."""
         return self.reopened_at or self.opened_at
 
     def claimed(self, now: datetime) -> bool:
-        """Somebody holds a live claim. A claim ends at its expiry, not after it."""
+        """Whether somebody holds a live claim on the case. A claim ends at its expiry, not after it."""
         return self.lease_expires_at is not None and now < self.lease_expires_at
 
 
@@ -94,14 +94,14 @@ class CasePost(Base):
 
 
 def get_case(session: Session, case_id: str) -> Case:
-    """Raises `NotFound`."""
+    """The case of an id. Raises `NotFound`."""
     if (case := session.get(Case, case_id)) is None:
         raise _no_case(case_id)
     return case
 
 
 def lock_case(session: Session, case_id: str) -> Case:
-    """The case as it is now, for the one who changes it. Raises `NotFound`."""
+    """The case as it is now, locked for whoever changes the case. Raises `NotFound`."""
     if (case := locked(session, select(Case).filter_by(id=case_id)).one_or_none()) is None:
         raise _no_case(case_id)
     return case

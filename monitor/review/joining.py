@@ -1,4 +1,4 @@
-"""A post meets its case: it opens it, joins it, is covered by its verdict, or takes it back to the queue.
+"""A post meets its case: the post opens or joins the case, is covered by the verdict, or takes the case back to the queue.
 
 What a verdict still says about a later post of the same bytes follows from one table of the policy: for each verdict, the differences from
 the posts it was given on that reopen the case. Anything else is covered: the case stays decided, and the post's event carries the verdict.
@@ -130,8 +130,8 @@ def _join(session: Session, case: Case, found: Found, *, opened: bool, actor: st
 
 
 def note_flags_lost(session: Session, ceased: Iterable[Superseded], *, now: datetime, actor: str = "scan") -> None:
-    """Say in the trail of each case that a post of it is not flagged any more, or its likeness not found. The case stays as it is: people
-    close cases."""
+    """Say in the trail of each case that one of its posts is not flagged any more, or its likeness not found. The case stays: people close
+    cases."""
     for each in ceased:
         if not each.flag_lost:
             continue

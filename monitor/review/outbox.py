@@ -26,7 +26,7 @@ Change = Literal["opened", "joined", "decided", "reopened"]
 
 
 class ChangedCase(Protocol):
-    """What is told of a case (`monitor.review.cases.Case`). `events` counts what was told of the case so far."""
+    """The part of a case that is told (`monitor.review.cases.Case`). `events` counts what was told of the case so far."""
 
     events: int
 
@@ -94,12 +94,12 @@ def append(
 
 
 def waiting(session: Session, *, limit: int) -> list[CaseEvent]:
-    """The first events that are not published, in the order they are to be published in."""
+    """The first unpublished events, in the order in which they are to be published."""
     return list(session.scalars(select(CaseEvent).where(CaseEvent.published_at.is_(None)).order_by(CaseEvent.id).limit(limit)))
 
 
 def mark_published(session: Session, ids: Sequence[int], *, now: datetime) -> None:
-    """The broker has confirmed these. Idempotent."""
+    """Mark events as published, because the broker has confirmed them. Idempotent."""
     session.execute(update(CaseEvent).where(CaseEvent.id.in_(ids), CaseEvent.published_at.is_(None)).values(published_at=now))
 
 

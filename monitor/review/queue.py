@@ -42,7 +42,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the page after this one; None: this was the last."""
+    """One page of the queue. `next` is the cursor of the page after this one; None: this was the last."""
 
     items: tuple[Item, ...]
     next: str | None
@@ -50,7 +50,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`claimed` cases are among the `open` ones."""
+    """How many cases are in each state. `claimed` cases are among the `open` ones."""
 
     open: int
     claimed: int
@@ -101,7 +101,7 @@ def counts(session: Session, *, now: datetime) -> Counts:
 
 
 def oldest_open(session: Session) -> datetime | None:
-    """Since when the open case waits that waits longest, a reopened one since it was reopened; None when all are decided."""
+    """Since when the open case that waits longest has waited, a reopened one since it was reopened; None when all are decided."""
     since = func.coalesce(Case.reopened_at, Case.opened_at, type_=Case.opened_at.type)
     return session.scalars(select(since).where(Case.state == CaseState.OPEN).order_by(since).limit(1)).one_or_none()
 
@@ -181,7 +181,7 @@ def require_lease(case: Case, *, reviewer: str, token: int, now: datetime) -> No
 
 
 def end_lease(case: Case) -> None:
-    """Nobody's from now on. The token stays: the next claim's must be greater."""
+    """End the claim on a case, which is nobody's from now on. The token stays: the next claim's must be greater."""
     case.lease_owner = None
     case.lease_expires_at = None
 

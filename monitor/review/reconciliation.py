@@ -17,7 +17,7 @@ _BATCH = 500
 
 
 def recorded(session: Session, post_ids: Iterable[str]) -> set[str]:
-    """Those of the posts that have a result. One transaction records all of a post, so an assessment stands for all of it."""
+    """The ids of those posts that have a result. One transaction records all of a post, so an assessment stands for all of it."""
     found: set[str] = set()
     ids = iter(post_ids)
     while batch := list(islice(ids, _BATCH)):
@@ -26,7 +26,10 @@ def recorded(session: Session, post_ids: Iterable[str]) -> set[str]:
 
 
 def doubled(session: Session) -> list[str]:
-    """What there are two of where there may be one, a sentence each. Constraints forbid the first two; the third is our own promise."""
+    """A sentence for each thing that exists twice where there may be one.
+
+    Constraints forbid the first two; the third is our own promise.
+    """
     post = CaseEvent.detail["post_id"].as_string()
     joining = CaseEvent.change.in_(("opened", "joined"))
     found = _twice(session, "assessments of post and likeness", (Assessment.post_id, Assessment.likeness_id))

@@ -17,7 +17,7 @@ _ONLY = 1
 
 
 class RelayLease(Base):
-    """The one lease. Whoever is not its owner may have it once it has expired."""
+    """The one lease that relays share. Whoever is not its owner may have it once it has expired."""
 
     __tablename__ = "relay_lease"
 

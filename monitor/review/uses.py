@@ -52,7 +52,7 @@ def differences(one: PostUse, other: PostUse) -> frozenset[Difference]:
 
 
 def unlike(use: PostUse, seen: Iterable[PostUse], matter: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Wherein a use differs, in what matters, from the use it is nearest to among those seen. Empty: it is like one of them. Pure."""
+    """Wherein a use differs, in what matters, from the nearest of the uses seen. Empty: it is like one of them. Pure."""
     minded = frozenset(matter)
     found: list[frozenset[Difference]] = [differences(use, each) & minded for each in seen]
     return tuple(each for each in Difference if each in min(found, key=len, default=minded))
@@ -76,7 +76,7 @@ def uses(session: Session, case: Case, *, up_to: int | None = None, at: datetime
 
 
 def use_of(session: Session, case: Case, post_id: str) -> PostUse:
-    """How a recorded post, on the case or not yet, uses its likeness as the post's assessment stands."""
+    """How a recorded post, on the case or not yet, uses the case's likeness, as the post's assessment stands."""
     query = select(Assessment).filter_by(post_id=post_id, likeness_id=case.likeness_id)
     return _use(session.get_one(Post, post_id), session.scalars(query).one_or_none())
 

@@ -89,7 +89,7 @@ def decide(
 
 
 def _refuse_unseen(session: Session, case: Case, known: Mapping[str, PostUse]) -> None:
-    """A verdict about the use speaks of posts that were looked at. Raises `RequestRefused` for another that joined meanwhile."""
+    """Refuse a verdict about the use if a post that nobody looked at has another use. Raises `RequestRefused`."""
     for post_id, use in uses(session, case).items():
         if post_id not in known and (differs := unlike(use, known.values(), Difference)):
             raise RequestRefused(
@@ -129,13 +129,13 @@ class Comeback:
     differs: tuple[Difference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As the trail keeps it, without what is not said."""
+        """The comeback as the trail keeps it, without what is not said."""
         said = {"cause": self.cause, "reason": self.reason, "post": self.post_id, "differs": [str(each) for each in self.differs]}
         return {name: value for name, value in said.items() if value}
 
 
 def put_back(session: Session, case: Case, why: Comeback, *, now: datetime) -> None:
-    """Take the locked, decided case back to the queue, in its trail and its events. The caller says where it stands there."""
+    """Take the locked, decided case back to the queue, and say so in the trail and the events. The caller says where it stands there."""
     earlier = case.verdict
     record(session, case, "case.reopened", actor=why.actor, now=now, detail={"verdict": earlier} | why.to_json())
     case.state = CaseState.OPEN

@@ -62,7 +62,7 @@ class Post(Base):
 
 @dataclass(frozen=True, slots=True)
 class SeenVideo:
-    """What a look at a file came to. `provenance` and `marks` are JSON values; see `Video` for the rest."""
+    """The result of a look at a file. `provenance` and `marks` are JSON values; see `Video` for the rest."""
 
     sha256: str
     size_bytes: int
@@ -139,7 +139,7 @@ def is_recorded(session: Session, *, id: str, source: str) -> bool:
 
 
 def get_video(session: Session, sha256: str) -> Video:
-    """Raises `NotFound`."""
+    """The video of a SHA-256. Raises `NotFound`."""
     if (video := session.get(Video, sha256)) is None:
         raise NotFound(f"Video {sha256[:12]}", "has never been scanned", "Scan it with `sosie scan FILE`")
     return video

@@ -26,7 +26,10 @@ class Verdict(StrEnum):
 
     @property
     def is_about_use(self) -> bool:
-        """Whether it speaks of how a post uses the likeness. Every other one speaks of the content, which all posts of the bytes share."""
+        """Whether the verdict speaks of how a post uses the likeness.
+
+        Every other one speaks of the content, which all posts of the bytes share.
+        """
         return self in _ABOUT_USE
 
 

@@ -30,7 +30,7 @@ _MISUSE = {
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """`without_facts` are of release 0.1, and `nobody_found` had no likeness in them: neither can be replayed."""
+    """The assessments to replay. `without_facts` are of release 0.1, and `nobody_found` had no likeness: neither can be replayed."""
 
     kept: tuple[Kept, ...]
     without_facts: int

@@ -49,7 +49,7 @@ class Decider:
         return tuple(Finding(likeness.name, found, its, assess(its, policy)) for found, likeness, its in facts)
 
     def beside(self, posted: Posted, fingerprint: Fingerprint, findings: Sequence[Finding], basis: Basis) -> tuple[Beside, ...]:
-        """What the shadow policies say. A fault of one is logged and counted, and hurts nobody: a shadow acts on nothing."""
+        """What the shadow policies say of a post. A fault of one is logged and counted, and hurts nobody: a shadow acts on nothing."""
         live = {finding.match.likeness: finding.assessment for finding in findings}
         nobody_live = assess_nobody(basis.policy)
         said: list[Beside] = []
@@ -70,7 +70,8 @@ class Decider:
     def _under(
         self, shadow: Policy, posted: Posted, fingerprint: Fingerprint, findings: Sequence[Finding], basis: Basis
     ) -> dict[str, Assessment]:
-        """Likeness → assessment under a shadow policy; one that matches as the policy in force does needs no search of its own."""
+        """The assessment of each likeness under a shadow policy, which needs no search of its own if it matches as the policy in force
+        does."""
         if shadow.matching == basis.policy.matching:
             return {finding.match.likeness: assess(finding.facts, shadow) for finding in findings}
         matches = match(fingerprint, voices(basis.indexes, self.models, shadow), shadow.matching)

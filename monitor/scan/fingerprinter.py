@@ -52,7 +52,7 @@ class Decoding:
                 return
 
     def look_for_marks(self, path: Path, source: str, templates: Sequence[Template]) -> tuple[Sighting, ...]:
-        """What speaks for each of these marks, the surest first, faint ones included. Without templates nothing is decoded."""
+        """The sightings of these marks, the surest first, faint ones included. Without templates nothing is decoded."""
         if not templates:
             return ()
         watch, end_s = Watch(templates), 0.0

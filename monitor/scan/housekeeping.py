@@ -1,4 +1,5 @@
-"""By the hour, in every worker and console: fingerprints of days that are over, and snapshots that hold somebody removed, are destroyed.
+"""Hourly housekeeping in every worker and console: fingerprints of days that are over, and snapshots that hold somebody removed, are
+destroyed.
 
 Either happens without it too, at the next write or search; this is for a process that has nothing to do.
 """
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def keep_house(workshop: Workshop) -> None:
-    """Once. Safe to repeat, and while others do the same. Raises what the storage and the database raise."""
+    """Destroy what is due, once. Safe to repeat, and while others do the same. Raises what the storage and the database raise."""
     workshop.kept_fingerprints.expire()
     erase_removed(workshop.blobs, workshop.store)
 

@@ -30,7 +30,10 @@ class Voice:
 
 
 def voices(indexes: Sequence[LikenessIndex], models: Models, policy: Policy) -> tuple[Voice, ...]:
-    """What each space weighs. Beside a face encoder CLIP is a second opinion; the bundled encoder knows only drawings, so it has none."""
+    """The voices that weigh anything.
+
+    Beside a face encoder CLIP is a second opinion; the bundled encoder knows only drawings, so it has none.
+    """
     if len(indexes) == 1:
         return (Voice(indexes[0], 1.0),)
     second = 0.0 if models.encoder.space.model == BUNDLED_NAME else policy.matching.clip_weight

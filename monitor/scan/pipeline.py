@@ -146,7 +146,7 @@ class Pipeline:
         return made, held is not None
 
     def _basis(self) -> Basis:
-        """What this scan goes by from here to its end, read once."""
+        """The basis of this scan from here to its end, read once."""
         in_force = self.policies.current()
         indexes, version = self.gallery.current()
         probe = self.probes.active()
@@ -154,7 +154,7 @@ class Pipeline:
         return Basis(in_force, probe if fitting else None, tuple(indexes), version, self.models.version)
 
     def _manifest_store(self, fingerprint: Fingerprint, fetched: Fetched) -> bytes | None:
-        """Of a video in which somebody was found, so that its verdict can follow the trust lists. Of others nothing is kept."""
+        """The manifest store of a video in which somebody was found, so that the verdict can follow the trust lists; of others, None."""
         if not fingerprint.provenance.manifests:
             return None
         return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)

@@ -34,7 +34,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What one scan came to, before it is recorded. `manifests`: the manifest store of a video in which somebody was found."""
+    """The result of one scan, before it is recorded. `manifests`: the manifest store of a video in which somebody was found."""
 
     posted: Posted
     fingerprint: Fingerprint
@@ -46,7 +46,7 @@ class Scanned:
 
 
 def record(store: Store, blobs: Blobs, scanned: Scanned, *, space_id: str) -> tuple[Finding, ...]:
-    """Record all of it, or nothing; return the findings with the cases they went to. `space_id` is that of the frame vectors.
+    """Record all of a scan, or nothing; return the findings with the cases they went to. `space_id` is that of the frame vectors.
 
     Raises what writing the stills and the database raises.
     """

@@ -57,7 +57,7 @@ class Reevaluated:
 
 
 def reevaluate(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists) -> Reevaluated:
-    """Judge what was judged by other lists. Raises what the database and the sandbox raise for the world's faults."""
+    """Judge again the stored videos that other lists judged. Raises what the database and the sandbox raise for the world's faults."""
     done = Reevaluated()
     for sha256 in _videos(store):
         done = _one(store, sandbox, policies, trust, sha256, done)
@@ -102,7 +102,10 @@ def _one(store: Store, sandbox: Sandbox, policies: Policies, trust: TrustLists, 
 
 
 def _weigh_again(session: Session, video: Video, told: Provenance, policies: Policies) -> tuple[int, int]:
-    """Its assessments whose facts change. A consent given to a certificate is not looked up again: it does not hang on a list."""
+    """Weigh again the assessments of a video whose facts change.
+
+    A consent given to a certificate is not looked up again: it does not hang on a list.
+    """
     gained = lost = 0
     now = datetime.now(UTC)
     query = select(Assessment).filter_by(video_sha256=video.sha256).order_by(Assessment.likeness_id, Assessment.id)
@@ -124,7 +127,7 @@ def _weigh_again(session: Session, video: Video, told: Provenance, policies: Pol
 
 
 def _recorded_again(session: Session, row: Assessment, facts: Facts, said: Weighed | None, trust_version: str, now: datetime) -> Assessment:
-    """What stands from now on: the same under other lists, or what was `said` anew; the row before is superseded."""
+    """The assessment that stands from now on: the same under other lists, or what was `said` anew; the row before is superseded."""
     judged = Judged(
         likeness_id=row.likeness_id,
         risk=row.risk if said is None else said.risk,
@@ -148,7 +151,7 @@ def _recorded_again(session: Session, row: Assessment, facts: Facts, said: Weigh
 
 
 def _to_case(session: Session, row: Assessment, policy: Policy, facts: Facts, reopens: Reopens, now: datetime) -> None:
-    """Onto its case, as a scan would: opened, joined, or reopened where the verdict's table says so."""
+    """Take an assessment to its case, as a scan would: the case is opened, joined, or reopened where the verdict's table says so."""
     case = session.scalars(select(Case).filter_by(likeness_id=row.likeness_id, video_sha256=row.video_sha256)).one_or_none()
     found = Found(
         post_id=row.post_id,

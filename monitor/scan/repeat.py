@@ -58,7 +58,7 @@ class Repetition:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the search in the index of that version finds now: the match with the likeness, None where it does not find it."""
+    """The result of a search in the index of that version now: the match with the likeness, None where there is none."""
 
     match: Match | None
 
@@ -137,7 +137,7 @@ class Repeater:
         self._policy_of = policy_of
 
     def repeat(self, kept: Kept) -> Repetition:
-        """Raises what reading the database raises."""
+        """Make an assessment again. Raises what reading the database raises."""
         pipeline = self._pipeline
         fingerprint = None
         if kept.model_version == pipeline.models.version:

@@ -38,7 +38,7 @@ class CoveredBy:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One likeness found, what follows from it, and the case it went to (None when it is not flagged).
+    """One likeness found, what follows from that, and the case of the finding (None when it is not flagged).
 
     `covered_by`: the case is decided, and its verdict covers this post. `case_reopened`: wherein this post is unlike those the verdict was
     given on, so that the case is open again.

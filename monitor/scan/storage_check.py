@@ -32,7 +32,7 @@ class Found:
 
 @dataclass
 class StorageReport:
-    """What was read, and what is wrong. Orphans hurt nobody, but may show somebody who was removed."""
+    """How many blobs were read, and which of them are wrong. Orphans hurt nobody, but may show somebody who was removed."""
 
     read: int = 0
     missing: list[Found] = field(default_factory=list)
@@ -45,7 +45,7 @@ class StorageReport:
 
 
 def check_storage(blobs: Blobs, store: Store, kept: FingerprintStore) -> StorageReport:
-    """Read everything, byte for byte. Hashes are checked where they are known: snapshots, sealed fingerprints, all objects of a bucket.
+    """Read every blob, byte for byte. Hashes are checked where they are known: snapshots, sealed fingerprints, all objects of a bucket.
 
     Of a picture in a folder no hash is known; one that was cut short shows. Raises what the storage and the database raise.
     """
@@ -67,13 +67,13 @@ def check_storage(blobs: Blobs, store: Store, kept: FingerprintStore) -> Storage
 
 
 def erase_orphans(blobs: Blobs, report: StorageReport) -> None:
-    """Delete what nothing names."""
+    """Delete the orphans of a report, which nothing names."""
     for each in report.orphaned:
         blobs.delete(each.name)
 
 
 def _named(store: Store) -> Iterator[tuple[str, str]]:
-    """(blob, what depends on it), of all that the database names."""
+    """Each blob that the database names, and what depends on that blob."""
     with store.session(read_only=True) as session:
         for reference in session.scalars(select(Reference)):
             yield (

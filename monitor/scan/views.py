@@ -98,7 +98,7 @@ class CaseView:
 
     @property
     def no_flag_stands(self) -> bool:
-        """Every post that was flagged has lost its flag: the latest scans find nobody here, or too little."""
+        """Whether every post that was flagged has lost its flag: the latest scans find nobody here, or too little."""
         found = self.standings.values()
         return any(each.flag_lost_at for each in found) and not any(each.flagged for each in found)
 
@@ -113,7 +113,7 @@ def queue_view(
     now: datetime,
     limit: int,
 ) -> QueueView:
-    """Raises `RequestRefused` for a cursor that is not one."""
+    """One page of the queue as it is shown. Raises `RequestRefused` for a cursor that is not one."""
     page = queue.page(session, state=state, likeness_id=likeness_id, name=name, after=after, limit=limit)
     known = {likeness.id: likeness for likeness in likenesses.list_likenesses(session, include_removed=True)}
     rows = tuple(QueueRow(item.case, known[item.case.likeness_id], item.posts, _top_reason(item.case.reasons)) for item in page.items)
@@ -129,7 +129,7 @@ def queue_view(
 
 
 def case_view(session: Session, case_id: str) -> CaseView:
-    """Raises `NotFound`."""
+    """One case as it is shown. Raises `NotFound`."""
     case = cases.get_case(session, case_id)
     video = videos.get_video(session, case.video_sha256)
     told, history = _origin(video)

@@ -76,7 +76,7 @@ class Workshop:
 
     @cached_property
     def blobs(self) -> Blobs:
-        """Where pictures, stills, snapshots and fingerprints lie."""
+        """The blobs: pictures, stills, snapshots and fingerprints."""
         return open_blobs(self.settings)
 
     @property
@@ -114,7 +114,7 @@ class Workshop:
 
     @cached_property
     def policy(self) -> Policy:
-        """The file's, which acts while no policy was activated."""
+        """The policy of the settings' file, or the shipped one, which acts while no policy was activated."""
         return load_policy(self.settings.policy)
 
     @cached_property

@@ -134,7 +134,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _first_turn(video: OpenVideo) -> int:
-    """The display matrix travels with decoded frames, so one is decoded."""
+    """The turn of the first frame, which is decoded for that, because the display matrix travels with decoded frames."""
     packets = video.container.demux(video.stream)
     try:
         for packet, _ in zip(packets, range(PROBE_PACKETS), strict=False):

@@ -40,7 +40,7 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What turns time stamps into seconds, as it stood at one packet."""
+    """The state, at one packet, of the clock that turns time stamps into seconds."""
 
     shift_s: float = 0.0
     newest_s: float = 0.0
@@ -103,7 +103,10 @@ def pieces(video: OpenVideo, start: Bookmark | None = None) -> Iterator[Piece]:
 
 
 def timed_packets(video: OpenVideo, start: Bookmark | None = None) -> Iterator[TimedPacket]:
-    """As `pieces`, packet by packet. The first one is always a place to begin, whatever its flag says."""
+    """The packets of the stream with their times, one by one where `pieces` groups them.
+
+    The first one is always a place to begin, whatever its flag says.
+    """
     packets = _packets(video)
     head = list(_head(packets))
     stamps = [stamp for packet in head if not packet.is_discard and (stamp := _stamp(packet)) is not None]
@@ -179,7 +182,7 @@ def _head(packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
 
 
 def _chain(head: list[VideoPacket], rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-    """The head, letting go of each packet as it is handed on, then the rest."""
+    """The packets of the head, each let go of as it is handed on, then the rest."""
     head.reverse()
     while head:
         yield head.pop()

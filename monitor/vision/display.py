@@ -89,7 +89,7 @@ def _upright(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]
 
 
 def _display_matrix(frame: VideoFrame) -> list[int] | None:
-    """Nine numbers, or None without one, or where PyAV stumbles over other side data it has no name for."""
+    """The nine numbers of a frame's display matrix; None without one, or where PyAV stumbles over other side data it has no name for."""
     try:
         side_data = cast("Mapping[Type, SideData]", frame.side_data)
         matrix: list[int] = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), dtype=np.int32).tolist()

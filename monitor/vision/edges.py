@@ -37,7 +37,7 @@ def edge_field(luma: NDArray[np.uint8] | NDArray[np.float32], faint: float) -> F
 
 
 def spectrum(field: Field, padded: tuple[int, int] | None = None) -> Spectrum:
-    """By default padded to the next size that is fast. Fields to be correlated must be padded to the same."""
+    """The spectrum of a field, by default padded to the next size that is fast. Fields to be correlated must be padded to the same."""
     height, width = field.shape[:2]
     padded = padded or (cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width))
     values = np.zeros((*padded, 2), np.float32)

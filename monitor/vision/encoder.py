@@ -123,7 +123,7 @@ def _load_network(recipe: Recipe, weights: Path) -> torch.nn.Module:
 
 
 def _lay_out(folder: Path, recipe: Recipe, weights: Path) -> None:
-    """The hub's layout, which open_clip loads strictly: a config, and one weights file beside it."""
+    """Lay a folder out as the hub does, which open_clip loads strictly: a config, and one weights file beside it."""
     preprocess: dict[str, Any] = asdict(recipe.preprocessing)
     preprocess["size"] = [preprocess.pop("height_px"), preprocess.pop("width_px")]
     config = {"model_cfg": dict(recipe.architecture), "preprocess_cfg": preprocess}
@@ -134,7 +134,7 @@ def _lay_out(folder: Path, recipe: Recipe, weights: Path) -> None:
 
 @contextmanager
 def _without_root_logging() -> Iterator[None]:
-    """open_clip logs through the root logger, which would install a handler of its own where there is none."""
+    """Keep open_clip, which logs through the root logger, from installing a handler there."""
     guard = logging.NullHandler()
     logging.getLogger().addHandler(guard)
     try:

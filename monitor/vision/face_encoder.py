@@ -38,7 +38,7 @@ _MANNERS = '{"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.5], "chann
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The network sees (value - mean) / std of each channel, values 0 to 255, channels in this order."""
+    """The scaling of pixels: the network sees (value - mean) / std of each channel, values 0 to 255, channels in this order."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -67,7 +67,7 @@ class FaceEncoder:
         self._batch = batch
 
     def encode(self, images: Sequence[NDArray[np.uint8]], faces: Sequence[Face]) -> NDArray[np.float32]:
-        """`faces[i]` lies in the RGB uint8 picture `images[i]`: float32 (n, dim), rows of length 1.
+        """The vectors of faces, float32 (n, dim), rows of length 1: `faces[i]` lies in the RGB uint8 picture `images[i]`.
 
         A picture may occur several times. No faces, no rows. Unequal lengths are a `ValueError`.
         """
@@ -116,7 +116,7 @@ def load_face_encoder(path: Path, threads: int = 1) -> FaceEncoder:
 
 
 def _batch_of(session: InferenceSession) -> int:
-    """How many faces go in at once: the number the file fixes, which must be 1, or our own where it leaves it open."""
+    """How many faces go in at once: the number the file fixes, which must be 1, or else our own."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape)
     wanted = [3, SIZE_PX, SIZE_PX]

@@ -73,7 +73,7 @@ class Watermarks:
         self._shelf: Shelf[TemplateSet] = Shelf(store, "watermark", self._made, _damaged, inheritance)
 
     def kept(self) -> tuple[Kept, ...]:
-        """What is in force, by name, damaged or not. Raises as `Shelf.held` does."""
+        """The templates in force, by name, damaged or not. Raises as `Shelf.held` does."""
         return tuple(_kept(item) for item in self._shelf.held())
 
     def current(self) -> TemplateSet:
@@ -153,7 +153,7 @@ def _damaged(item: Item) -> InForceUnreadable:
 
 
 def _manifest_of_before(file: Path) -> list[Inherited]:
-    """HOME/watermarks of release 0.1: `manifest.json`, and each picture under its SHA-256."""
+    """The templates in HOME/watermarks of release 0.1: `manifest.json`, and each picture under its SHA-256."""
     return [
         Inherited(
             str(each["name"]),

@@ -43,13 +43,13 @@ class Models:
 
     @property
     def id(self) -> str:
-        """Names the makers of a fingerprint together, 16 hex digits."""
+        """The makers of a fingerprint together, as 16 hex digits."""
         text = f"{_FORMAT}|{self.detector.id}|{self.encoder.space.id}|" + "|".join(space.id for space in self.face_spaces)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def version(self) -> str:
-        """`id` for people: the encoders by name and weights."""
+        """The makers of a fingerprint for people: the encoders by name and weights, and the beginning of `id`."""
         spaces = (self.encoder.space, *self.face_spaces[1:])
         return f"{' + '.join(f'{space.model}@{space.weights_sha256[:8]}' for space in spaces)} #{self.id[:8]}"
 

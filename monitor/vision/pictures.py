@@ -100,7 +100,7 @@ def _rgba(picture: Image.Image) -> Image.Image:
 
 
 def _from_wide(picture: Image.Image) -> Image.Image:
-    """Greys of more than 8 bits: 16-bit integers by their upper byte, anything else by its own range."""
+    """An 8-bit picture from greys of more than 8 bits: 16-bit integers by their upper byte, anything else by its own range."""
     levels = np.asarray(picture, dtype=np.float64)
     low, high = (0.0, 65535.0) if picture.mode.startswith("I") else (float(levels.min()), float(levels.max()))
     scaled = (levels - low) / max(high - low, 1e-9) * 255

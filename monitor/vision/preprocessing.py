@@ -40,7 +40,7 @@ class Preprocessing:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Of an open_clip `preprocess_cfg`. Raises `ValueError` saying which key is missing or unusable."""
+        """The preprocessing of an open_clip `preprocess_cfg`. Raises `ValueError` saying which key is missing or unusable."""
         height, width = _pair(_required(config, "size"))
         interpolation, resize_mode = _required(config, "interpolation"), _required(config, "resize_mode")
         if interpolation not in get_args(Interpolation):
@@ -88,7 +88,7 @@ class Preprocessing:
         return _centre(pixels, self.height_px, self.width_px, self.fill_color)
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
-        """open_clip's sizes, rounding included."""
+        """The height and width after resizing, as open_clip computes them, rounding included."""
         if self.resize_mode == "squash":
             return self.height_px, self.width_px
         if self.resize_mode == "shortest" and self.height_px == self.width_px:

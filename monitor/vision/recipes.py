@@ -58,7 +58,7 @@ class Recipe:
 
 
 def find(spec: str) -> Recipe:
-    """Read what `spec` means. Raises `ModelError` naming what is missing; touches no network."""
+    """The recipe that `spec` means. Raises `ModelError` naming what is missing; touches no network."""
     if spec == BUNDLED:
         return _bundled()
     name, at, file = spec.partition("@")
@@ -72,7 +72,7 @@ def find(spec: str) -> Recipe:
 
 
 def absolute(spec: str) -> str:
-    """The same encoder, its file named from the root: what may be written into a settings file."""
+    """The spec with its file, if any, named from the root, as it may be written into a settings file."""
     name, at, file = spec.rpartition("@")
     if at or spec.endswith(SUFFIXES):
         return f"{name}{at}{Path(file).expanduser().absolute()}"
@@ -148,7 +148,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], Preprocessing]:
 
 
 def _known(spec: str, name: str, weights: Path | None) -> Recipe:
-    """An architecture of open_clip's own list, with or without a tag."""
+    """The recipe of an architecture of open_clip's own list, with or without a tag."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 

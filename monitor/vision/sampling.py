@@ -50,7 +50,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SampleOptions:
-    """`gap_s`: longest time between two sampled frames, as far as the video has frames. `max_s`: of a longer video, only so much."""
+    """How to sample. `gap_s`: longest time between two sampled frames, as far as the video has frames. `max_s`: of a longer video,
+    only so much."""
 
     gap_s: float = 1.0
     short_side_px: int = 360
@@ -60,7 +61,7 @@ class SampleOptions:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`time_s` from the stream's start; `image` uint8 RGB (h, w, 3) as displayed: upright, square pixels."""
+    """A sampled frame. `time_s` from the stream's start; `image` uint8 RGB (h, w, 3) as displayed: upright, square pixels."""
 
     time_s: float
     image: NDArray[np.uint8]
@@ -68,7 +69,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where to go on, and what to know there. Opaque to callers; picklable; for the same file and options only."""
+    """The place where the next call goes on, and what to know there. Opaque to callers; picklable; for the same file and options only."""
 
     group: Bookmark
     last_s: float

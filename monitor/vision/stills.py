@@ -25,7 +25,7 @@ SAME_MOMENT_S = 1e-4
 
 @dataclass(slots=True)
 class _Place:
-    """Where the frame shown at a moment is, as far as known: the last one not after it, or else the first of all."""
+    """The place of the frame shown at a moment, as far as known: of the last frame not after the moment, or else of the first."""
 
     moment_s: float
     group: Bookmark | None = None
@@ -87,7 +87,7 @@ def _locate(video: OpenVideo, times_s: Sequence[float]) -> list[_Place]:
 
 
 def _decode(video: OpenVideo, group: Bookmark, wanted: list[float], max_side_px: int) -> dict[float, Frame]:
-    """{wanted time: frame}, for frames of one group or those shown before the next group's key frame."""
+    """The frame of each wanted time, for frames of one group or those shown before the next group's key frame."""
     render = Renderer(video.stream.sample_aspect_ratio, long_side_px=max_side_px)
     pending = set(wanted)
     found: dict[float, Frame] = {}

@@ -83,7 +83,7 @@ class Sighting:
 
     @property
     def shown_as(self) -> str:
-        """The generator whose mark it is, or the mark's own name."""
+        """The generator of the mark, or the mark's own name."""
         return self.generator or self.name
 
     def to_json(self) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class _Look:
 
 
 class _Search:
-    """One template in one video."""
+    """The search for one template in one video."""
 
     def __init__(self, template: Template) -> None:
         self._template = template
@@ -239,7 +239,7 @@ class _Search:
                     self._closely(picture, _SCALES[index], row[index])
 
     def sighting(self, end_s: float) -> Sighting | None:
-        """None when nothing was looked at."""
+        """The sighting of the template; None when nothing was looked at."""
         if not self._times:
             return None
         best: tuple[float, list[_Look]] = (0.0, [])
@@ -288,7 +288,7 @@ class _Search:
         return _Peaks.of(correlate(whole, self._spectra[key]))
 
     def _closely(self, picture: _Picture, coarse: _Scale, peaks: _Peaks) -> None:
-        """Around the places of the peaks, at the scales around this one."""
+        """Look around the places of the peaks, at the scales near `coarse`."""
         if not peaks.places:
             return
         rough = self._field(coarse).shape
