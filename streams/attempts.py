@@ -82,7 +82,7 @@ class _Beginning:
 
 
 class DatabaseAttempts:
-    """`Attempts` in the table. One per process; close it."""
+    """The record of attempts in a table of the database. One per process; close it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

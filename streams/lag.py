@@ -77,7 +77,7 @@ class PartitionLag:
 
 
 def lag(settings: Settings, group: str | None = None) -> list[PartitionLag]:
-    """The lag of each partition, read once, in their order. Raises `ConfigError`, `BrokerUnavailable`, `BrokerRefused` (no such topic)."""
+    """The lag of every partition, in order, read once. Raises `ConfigError`, `BrokerUnavailable`, `BrokerRefused` (no such topic)."""
     with closing(LagReader(settings, group)) as reader:
         return reader.read()
 
@@ -94,7 +94,7 @@ class LagReader:
         self._stamps: dict[TopicPartition, tuple[int, float]] = {}
 
     def read(self, *, seconds: bool = True) -> list[PartitionLag]:
-        """The lag of each partition, in their order. Without `seconds` no record is read. Raises as `lag`."""
+        """The lag of every partition, in order. Without `seconds` no record is read. Raises as `lag`."""
         try:
             with kafka_errors(self._settings):
                 offsets = self._offsets()

@@ -64,7 +64,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """`gained` and `lost` are examples, the largest moves of risk first; their numbers are complete."""
+    """The result of a backtest. `gained` and `lost` are examples, the largest moves of risk first; their numbers are complete."""
 
     replayed: int
     flags_before: int

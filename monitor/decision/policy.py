@@ -163,7 +163,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`risk` from 0 to 1 that the post misuses the likeness, and why, heaviest first."""
+    """A risk and its reasons: `risk` from 0 to 1 that the post misuses the likeness, and why, heaviest first."""
 
     risk: float
     flagged: bool

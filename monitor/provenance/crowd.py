@@ -1,4 +1,4 @@
-"""Manifest stores with more in them than anybody signs are told before the library reads them.
+"""Crowded manifest stores, with more in them than anybody signs, are recognised before the library reads them.
 
 c2pa-rs 0.91 takes time that grows with the square of the ingredients: 1,000 cost two seconds, 10,000 four minutes, in a file of 2 MB.
 Pure but for reading the file.

@@ -153,7 +153,7 @@ def _judged(manifest: Json, recorded: Iterable[str]) -> tuple[State, tuple[str, 
 
 
 def _recorded_by_takers(manifests: Mapping[str, Json]) -> Mapping[str, set[str]]:
-    """For each label, the codes that those who took that manifest in wrote down about it."""
+    """For each label, the codes that the takers of that manifest wrote down about it."""
     recorded: defaultdict[str, set[str]] = defaultdict(set)
     for manifest in manifests.values():
         for _, content in crjson.ingredients(manifest):

@@ -130,8 +130,7 @@ def _join(session: Session, case: Case, found: Found, *, opened: bool, actor: st
 
 
 def note_flags_lost(session: Session, ceased: Iterable[Superseded], *, now: datetime, actor: str = "scan") -> None:
-    """Say in the trail of each case that one of its posts is not flagged any more, or its likeness not found. The case stays: people close
-    cases."""
+    """Say in the trail of each case that one of its posts is not flagged any more, or its likeness not found. The case stays as it is."""
     for each in ceased:
         if not each.flag_lost:
             continue

@@ -59,7 +59,7 @@ def unlike(use: PostUse, seen: Iterable[PostUse], matter: Iterable[Difference]) 
 
 
 def uses(session: Session, case: Case, *, up_to: int | None = None, at: datetime | None = None) -> dict[str, PostUse]:
-    """By post id, how the posts on a case use the likeness.
+    """How the posts on a case use the likeness, by post id.
 
     `up_to`: only posts that joined by this event of the case. `at`: only posts received by then, as they were assessed then.
     """
@@ -82,7 +82,7 @@ def use_of(session: Session, case: Case, post_id: str) -> PostUse:
 
 
 def _assessed(session: Session, case: Case, at: datetime | None) -> dict[str, Assessment | SupersededAssessment]:
-    """By post id, what stands about the case's likeness; with `at`, what stood then, else the first that was ever said."""
+    """What stands about the case's likeness, by post id; with `at`, what stood then, else the first that was ever said."""
     of_case = {"video_sha256": case.video_sha256, "likeness_id": case.likeness_id}
     standing: Iterable[Assessment | SupersededAssessment] = session.scalars(select(Assessment).filter_by(**of_case)).all()
     if at is None:

@@ -155,7 +155,8 @@ def standing_verdict(session: Session, case: Case) -> GivenVerdict | None:
 
 
 def uses_seen(session: Session, case: Case, given: GivenVerdict | None) -> dict[str, PostUse]:
-    """By post id, the uses a verdict was given on. One of an earlier release names none: then those of the posts received before it."""
+    """The uses that a verdict was given on, by post id. A verdict of an earlier release names none: then those of the posts received before
+    it."""
     if given is None:
         return {}
     if given.uses is None:

@@ -70,8 +70,7 @@ class Decider:
     def _under(
         self, shadow: Policy, posted: Posted, fingerprint: Fingerprint, findings: Sequence[Finding], basis: Basis
     ) -> dict[str, Assessment]:
-        """The assessment of each likeness under a shadow policy, which needs no search of its own if it matches as the policy in force
-        does."""
+        """The assessment of each likeness under a shadow policy; a shadow that matches as the policy in force does needs no new search."""
         if shadow.matching == basis.policy.matching:
             return {finding.match.likeness: assess(finding.facts, shadow) for finding in findings}
         matches = match(fingerprint, voices(basis.indexes, self.models, shadow), shadow.matching)

@@ -1,4 +1,4 @@
-"""By which other trust lists posts were assessed lately: two machines with different settings show by it.
+"""The other trust lists by which posts were assessed lately: two machines with different settings show by these.
 
 Lists in the database are in force everywhere; those that SOSIE_TRUST_ANCHORS and SOSIE_TRUST_CONFIG name are on one machine. Every
 assessment names the version of all it was judged by, so machines that judge differently name different ones.

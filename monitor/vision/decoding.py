@@ -34,7 +34,7 @@ class GroupDecoder:
         self.skip_unreferenced(skip_unreferenced)
 
     def skip_unreferenced(self, skip: bool) -> None:
-        """From the next packet on, whether frames that no other frame refers to are left out."""
+        """Set whether frames that no other frame refers to are left out, from the next packet on."""
         self._context.skip_frame = "NONREF" if skip else "DEFAULT"
 
     def key_frame(self, packet: TimedPacket) -> list[tuple[float, VideoFrame]]:

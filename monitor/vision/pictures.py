@@ -38,7 +38,7 @@ def decode_picture(path: Path, max_side_px: int = 2048) -> NDArray[np.uint8]:
 
 
 def decode_layer(path: Path, max_side_px: int = 2048) -> NDArray[np.uint8]:
-    """As `decode_picture`, but uint8 RGBA (h, w, 4): transparency is kept."""
+    """A picture as `decode_picture` gives it, but uint8 RGBA (h, w, 4): transparency is kept."""
     return _decoded(path, max_side_px, _rgba)
 
 

@@ -224,7 +224,7 @@ def fills(start_s: float, end_s: float, gap_s: float) -> int:
 def thin(
     frames: Iterable[tuple[float, T]], last_s: float | None, end_s: float, gap_s: float, *, wants_first: bool
 ) -> Iterator[tuple[float, T]]:
-    """Of frames in order of time, the fewest that leave no gap longer than `gap_s` between `last_s` and `end_s`.
+    """The fewest frames, of `frames` in order of time, that leave no gap longer than `gap_s` between `last_s` and `end_s`.
 
     They lie evenly, and none is read beyond the last of them. With `wants_first` the first frame after `last_s` is one
     of them in any case. Where the frames lie further apart than `gap_s`, so do those chosen.

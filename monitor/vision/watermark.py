@@ -325,7 +325,8 @@ _LEAST_SPREAD = 0.02  # of agreement: an even picture has none, and any speck wo
 
 
 def _evidence(agreement: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """`(frames, scales, 4)` → for each scale, by how much the mark's best frames exceed those of the absent mark that comes closest."""
+    """The evidence at each scale, from `(frames, scales, 4)`: by how much the mark's best frames exceed those of the absent mark that comes
+    closest."""
     best = np.sort(agreement, axis=0)[::-1][:_BEST].mean(axis=0)
     return np.asarray(best[:, 0] - best[:, 1:].max(axis=1), np.float64)
 
