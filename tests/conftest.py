@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,14 @@ pytest_plugins = ["tests.browser", "tests.kafka", "tests.object_store", "tests.o
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as monitor.cli does, before torch is loaded
 
 SHARED = Path(os.environ.get("SOSIE_TEST_SHARED", Path(__file__).parent.parent.parent / "shared" / "data")).resolve()
+
+
+LOADED_BY_COLLECTION = pytest.StashKey[frozenset[str]]()
+"""What all test modules and their fixtures had imported before the first test ran."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
