@@ -12,6 +12,7 @@ import pytest
 
 from tests.keeper import stop_keepers
 from tests.once import once, run_folder
+from tests.spread import spread
 
 if TYPE_CHECKING:
     from tests.monitor.household import Household
@@ -32,6 +33,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    heavy = {item for item in items if item.get_closest_marker("workers")}
+    items[:] = spread(items, heavy.__contains__, lambda item: item.path)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"SHARED DATA MISSING: {SHARED} (set SOSIE_TEST_SHARED); real files are not covered by this run")
