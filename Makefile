@@ -1,8 +1,9 @@
 # make demo: see it work.  make test, then make test-long: what CI runs.  make chaos: faults at length.  make fuzz: strange bytes at length.  make install: only .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-SIDE_BY_SIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
-APART := $(BIN)/pytest --numprocesses=2 --dist=worksteal
+PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# The hundreds of processes that tests start would each compile every source anew.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --constraints requirements/constraints.in --all-extras pyproject.toml
 
@@ -15,8 +16,7 @@ test: .venv/dev lint types imports pytest
 
 # The same checks at full length, each of which has a slice in `make test`.
 test-long: .venv/dev
-	$(SIDE_BY_SIDE) -m "long and not alone"
-	$(APART) -m "long and alone"
+	$(PYTEST) -m long
 
 install: .venv/runtime
 
@@ -45,10 +45,8 @@ types: .venv/dev
 imports: .venv/dev
 	$(BIN)/lint-imports
 
-# Side by side; then, apart from them, whole workers.
 pytest: .venv/dev
-	$(SIDE_BY_SIDE) -m "not long and not alone"
-	$(APART) -m "not long and alone"
+	$(PYTEST) -m "not long"
 
 # Hundreds of faults against a real Kafka: make chaos FAULTS=500 SEED=7
 chaos: .venv/dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from tests.keeper import stop_keepers
 from tests.once import once, run_folder
+from tests.spread import spread
 
 if TYPE_CHECKING:
     from tests.monitor.household import Household
@@ -22,7 +24,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as monitor.cli does, befo
 SHARED = Path(os.environ.get("SOSIE_TEST_SHARED", Path(__file__).parent.parent.parent / "shared" / "data")).resolve()
 
 
+LOADED_BY_COLLECTION = pytest.StashKey[frozenset[str]]()
+"""What all test modules and their fixtures had imported before the first test ran."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    heavy = {item for item in items if item.get_closest_marker("workers")}
+    items[:] = spread(items, heavy.__contains__, lambda item: item.path)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"SHARED DATA MISSING: {SHARED} (set SOSIE_TEST_SHARED); real files are not covered by this run")

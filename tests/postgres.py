@@ -104,6 +104,13 @@ class Server:
             promoted = admin.execute("SELECT pg_promote(true, 60)").fetchone()
         assert promoted == (True,), (self.folder / "log").read_text()[-4000:]
 
+    def take_over(self, other: Path, database: str) -> None:
+        """Fill the database `postgres` with what is in `database` of the server in the folder `other`."""
+        client = ["--username", _USER, "--host"]
+        dump = subprocess.run([self._binaries / "pg_dump", *client, other, database], check=True, capture_output=True)
+        read = [self._binaries / "psql", *client, self.folder, "--quiet", "--set", "ON_ERROR_STOP=1", "postgres"]
+        subprocess.run(read, check=True, capture_output=True, input=dump.stdout)
+
     def stop(self) -> None:
         """Disconnect every session ("fast" shutdown) and stop."""
         if self._process is None:

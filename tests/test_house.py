@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+
+from tests.conftest import LOADED_BY_COLLECTION
 
 ROOT = Path(__file__).parents[1]
 ROOMS = sorted(path.name for path in (ROOT / "monitor").iterdir() if (path / "__init__.py").exists())
@@ -35,14 +37,6 @@ def test_no_file_holds_two_ideas() -> None:
     assert long == {}
 
 
-def test_no_test_module_loads_torch_before_a_test_needs_it() -> None:
+def test_no_test_module_loads_torch_before_a_test_needs_it(pytestconfig: pytest.Config) -> None:
     """Every process of a test run imports all of them; torch alone takes seconds and half a gigabyte."""
-    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
-    code = (
-        "import importlib, sys\n"
-        "for module in sys.argv[1:]:\n"
-        "    importlib.import_module(module)\n"
-        "    assert not {'torch', 'open_clip', 'facenet_pytorch', 'onnxruntime'} & set(sys.modules), module\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    assert pytestconfig.stash[LOADED_BY_COLLECTION] & {"torch", "open_clip", "facenet_pytorch", "onnxruntime"} == set()

@@ -18,7 +18,7 @@ from monitor.scan.workshop import Workshop
 from tests.kafka import Broker, Existing
 from tests.monitor.household import SINGER, Household
 from tests.once import once, run_folder
-from tests.postgres import database, server_url, template_folder, template_once
+from tests.postgres import Server, database, running_server, server_url, template_folder, template_once
 from tests.streams.recall import MEMORIES, remember
 from tests.streams.stage import Stage, staged
 
@@ -33,6 +33,15 @@ def postgres_household(postgres_server: Path, household: Household, tmp_path_fac
     """The household with its registry in PostgreSQL, and the name of that database, to copy."""
     name = template_once(tmp_path_factory, postgres_server, "household", lambda url, folder: register(folder / "home", url))
     return replace(household, home=template_folder(tmp_path_factory, name) / "home"), name
+
+
+@pytest.fixture
+def own_postgres(postgres_server: Path, postgres_household: tuple[Household, str]) -> Iterator[tuple[Server, Household]]:
+    """A server of the test's own, to be stopped and started, and the household whose registry is in its database `postgres`."""
+    house, template = postgres_household
+    with running_server() as server:
+        server.take_over(postgres_server, template)
+        yield server, house
 
 
 def register(home: Path, url: str) -> None:

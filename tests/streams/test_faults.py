@@ -25,7 +25,7 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import decoder
 from tests.streams.stage import NO_RESULT, Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.timeout(1200)]
 
 KILLED = -signal.SIGKILL
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
@@ -38,16 +38,10 @@ def short_and_long(short: object, long: object) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("size", [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.long)])
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.long])])
 def make_stage(request: pytest.FixtureRequest) -> MakeStage:
     made: MakeStage = request.getfixturevalue("sqlite_stage" if request.param == "sqlite" else "postgres_stage")
     return made
-
-
-@pytest.fixture
-def stage(make_stage: MakeStage) -> Iterator[Stage]:
-    with make_stage() as made:
-        yield made
 
 
 def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: MakeStage) -> None:
@@ -62,9 +56,21 @@ def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: M
         assert stage.stop() == [0]
 
 
-@short_and_long(WORST_STEPS, STEPS)
-def test_kill_9_at_any_step_loses_nothing_and_doubles_nothing(stage: Stage, size: tuple[str, ...]) -> None:
-    steps = size
+@pytest.mark.parametrize(
+    ("make_stage", "steps"),
+    [
+        pytest.param("sqlite", WORST_STEPS, id="sqlite-short"),
+        pytest.param("sqlite", STEPS, id="sqlite-long", marks=pytest.mark.long),
+        pytest.param("postgresql", STEPS, id="postgresql-long", marks=[pytest.mark.postgres, pytest.mark.long]),
+    ],
+    indirect=["make_stage"],
+)
+def test_kill_9_at_any_step_loses_nothing_and_doubles_nothing(make_stage: MakeStage, steps: tuple[str, ...]) -> None:
+    with make_stage() as stage:
+        _killed_at(steps, stage)
+
+
+def _killed_at(steps: tuple[str, ...], stage: Stage) -> None:
     stage.post(MIX * 4)
     for step in steps:
         stage.trap(step, "kill")

@@ -7,23 +7,28 @@ and `test_gate.py` ask the same of every kind of error without processes; `make 
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from streams.attempts import Attempt
+from streams.gate import DEATHS
 from streams.publisher import Record
 from tests.kafka import Broker, Existing
 from tests.monitor.household import Household
 from tests.monitor.intake.servers import file_server
-from tests.postgres import Server, running_server, server_url
-from tests.streams.conftest import SEED, MakeStage, register
+from tests.postgres import Server
+from tests.streams.conftest import SEED, MakeStage
+from tests.streams.recall import MEMORIES
 from tests.streams.saboteur import KILLER
 from tests.streams.stage import NO_RESULT, Stage, staged
 from tests.streams.troubles import troubles, worker_url
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 
@@ -36,18 +41,17 @@ def _until(stage: Stage, true: Callable[[], bool], limit_s: float = 240) -> None
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as made:
-        yield made
+def server(own_postgres: tuple[Server, Household]) -> Server:
+    return own_postgres[0]
 
 
 @pytest.fixture
-def stage(server: Server, tmp_path: Path, household: Household, kafka_broker: Broker | Existing, kafka_prefix: str) -> Iterator[Stage]:
-    home = tmp_path / "registered" / "home"
-    home.parent.mkdir()
-    register(home, server_url(server.folder, "postgres"))
-    house = Household(home, household.clips)
-    with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, worker_url(server), seed=SEED) as made:
+def stage(
+    own_postgres: tuple[Server, Household], tmp_path: Path, kafka_broker: Broker | Existing, kafka_prefix: str, memories: str
+) -> Iterator[Stage]:
+    server, house = own_postgres
+    given = {MEMORIES: memories}
+    with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, worker_url(server), seed=SEED, **given) as made:
         yield made
 
 
@@ -75,12 +79,19 @@ def test_each_of_them_is_named_waited_out_and_costs_no_post(stage: Stage, server
     assert [set(worker.statuses) for worker in stage.crew] == [{0}, {0}], "no worker died of any of it"
 
 
-def test_an_event_that_kills_its_worker_is_quarantined_and_its_neighbours_are_unharmed(sqlite_stage: MakeStage) -> None:
+@pytest.mark.parametrize("deaths", [DEATHS - 1, pytest.param(0, marks=pytest.mark.long)])
+def test_an_event_that_kills_its_worker_is_quarantined_and_its_neighbours_are_unharmed(sqlite_stage: MakeStage, deaths: int) -> None:
+    """`deaths`: so many workers died of it before these began."""
     with sqlite_stage() as stage:
         (stage.clips / KILLER).write_bytes((stage.clips / "stranger.mp4").read_bytes())
         stage.post(MIX * 2)
         (killer,) = stage.post([KILLER], fresh=False)
         stage.posted[killer] = NO_RESULT
+        if deaths:
+            partition, offset = stage.placed[killer]
+            row = {"topic": f"{stage.prefix}.videos", "partition": partition, "position": offset, "owner": "before"}
+            with stage.store() as store, store.session() as session:
+                session.add(Attempt(**row, tries=deaths, alone=deaths, begun_at=datetime.now(UTC)))
         stage.post(MIX * 2)
         stage.worker()
         stage.worker()
@@ -93,6 +104,7 @@ def test_an_event_that_kills_its_worker_is_quarantined_and_its_neighbours_are_un
         stage.wait_until_quiet()
         stage.check(dead={"quarantined": 1})
         assert stage.rows("SELECT count(*) FROM attempts") == [(0,)]
+        assert sum(status == -signal.SIGKILL for worker in stage.crew for status in worker.statuses) >= DEATHS - deaths
         stage.stop()
 
 

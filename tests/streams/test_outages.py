@@ -12,12 +12,12 @@ import pytest
 
 from tests.kafka import Broker, Existing
 from tests.monitor.household import Household
-from tests.postgres import running_server, server_url
-from tests.streams.conftest import SEED, MakeStage, register
+from tests.postgres import Server, server_url
+from tests.streams.conftest import SEED, MakeStage
 from tests.streams.recall import MEMORIES
 from tests.streams.stage import Stage, staged
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 
@@ -49,24 +49,19 @@ def test_a_broker_stopped_and_started_again(sqlite_stage: MakeStage, own_broker:
 @pytest.mark.postgres
 @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_postgresql_stopped_and_started_again(
-    tmp_path: Path, household: Household, kafka_broker: Existing, kafka_prefix: str, memories: str, times: int
+    tmp_path: Path, own_postgres: tuple[Server, Household], kafka_broker: Existing, kafka_prefix: str, memories: str, times: int
 ) -> None:
-    with running_server() as server:
-        url = server_url(server.folder, "postgres")
-        home = tmp_path / "registered" / "home"
-        home.parent.mkdir()
-        register(home, url)
-        house = Household(home, household.clips)
-        given = {MEMORIES: memories}
-        with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **given) as stage:
-            _busy(stage)
-            for _ in range(times):
-                server.stop()
-                time.sleep(stage.rng.uniform(3, 8))
-                server.start()
-                stage.post(MIX)
-                time.sleep(stage.rng.uniform(0, 3))
-            stage.wait_until_quiet()
-            stage.check()
-            assert stage.stop() == [0, 0]
-            assert [worker.statuses for worker in stage.crew] == [[0], [0]]
+    server, house = own_postgres
+    url = server_url(server.folder, "postgres")
+    with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **{MEMORIES: memories}) as stage:
+        _busy(stage)
+        for _ in range(times):
+            server.stop()
+            time.sleep(stage.rng.uniform(3, 8))
+            server.start()
+            stage.post(MIX)
+            time.sleep(stage.rng.uniform(0, 3))
+        stage.wait_until_quiet()
+        stage.check()
+        assert stage.stop() == [0, 0]
+        assert [worker.statuses for worker in stage.crew] == [[0], [0]], "they recovered by themselves"

@@ -24,7 +24,7 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import Worker
 from tests.streams.stage import Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.alone, pytest.mark.timeout(600, func_only=True)]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.workers, pytest.mark.timeout(600, func_only=True)]
 
 CLIPS = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 

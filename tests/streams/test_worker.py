@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytest
 
 from streams.publisher import Record
 from tests.kafka import Broker
-from tests.monitor.household import finished, long_film, script
+from tests.monitor.household import finished, long_film, script, sosie
 from tests.streams.conftest import MakeStage
 from tests.streams.crew import Worker, decoder
 from tests.streams.stage import NO_RESULT, Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.timeout(900)]
 
 
 def until(true: Callable[[], bool], stage: Stage, limit_s: float = 400) -> None:
@@ -54,6 +55,7 @@ def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> No
         assert stage.behind() == 1
 
 
+@pytest.mark.long  # its slice: test_delivery.py, where one event takes long
 def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_metrics(sqlite_stage: MakeStage) -> None:
     with sqlite_stage() as stage:
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
@@ -113,7 +115,7 @@ def test_sigterm_while_it_waits_for_the_broker_or_loads_ends_it_at_once(sqlite_s
 def test_without_a_broker_a_topic_or_a_free_port_it_says_what_to_do(
     sqlite_stage: MakeStage, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unset = finished(script("worker"))
+    unset = sosie("worker")
     assert unset.status == 1
     assert "SOSIE_KAFKA_BROKERS: is not set" in unset.err
     with sqlite_stage() as stage:
@@ -122,9 +124,9 @@ def test_without_a_broker_a_topic_or_a_free_port_it_says_what_to_do(
         missing = finished(script("worker", "--port", "0"))
         assert missing.status == 1
         assert "Topic nowhere.videos: does not exist on these brokers. Run `sosie topics create`." in missing.err
-        first = stage.worker()
-        until(lambda: first.port is not None, stage)
-        taken = finished(script("worker", "--port", str(first.port)))
+        monkeypatch.setenv("SOSIE_KAFKA_PREFIX", stage.prefix)
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            taken = finished(script("worker", "--port", str(first.getsockname()[1])))
         assert taken.status == 1
         assert "cannot listen there: Address already in use" in taken.err
         assert "SOSIE_WORKER_PORT" in taken.err

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 _FOLDERS = ("monitor", "streams", "indexes")
+_MAY_NAME = re.compile(r"`|SOSIE_")  # reading the rest would take seconds, in each process that collects tests
 _EXPLAINING = {"description", "help"}
 """Keywords whose text says what a thing is, not what to do."""
 
@@ -16,12 +18,24 @@ _EXPLAINING = {"description", "help"}
 def named(pattern: str) -> dict[str, list[str]]:
     """What `pattern` finds in texts told to people, and where; `{}` stands for what is filled in."""
     found: dict[str, list[str]] = {}
-    for folder in _FOLDERS:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            for line, text in texts(ast.parse(file.read_text(encoding="utf-8"))):
-                for each in re.findall(pattern, text):
-                    found.setdefault(each, []).append(f"{file.relative_to(ROOT)}:{line}")
+    for place, text in _told():
+        for each in re.findall(pattern, text):
+            found.setdefault(each, []).append(place)
     return found
+
+
+@cache
+def _told() -> list[tuple[str, str]]:
+    """FILE:LINE and text of everything that the source tells people and that could name something."""
+    files = [file for folder in _FOLDERS for file in sorted((ROOT / folder).rglob("*.py"))]
+    sources = {file: file.read_text(encoding="utf-8") for file in files}
+    return [
+        (f"{file.relative_to(ROOT)}:{line}", text)
+        for file, source in sources.items()
+        if _MAY_NAME.search(source)
+        for line, text in texts(ast.parse(source))
+        if _MAY_NAME.search(text)
+    ]
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
