@@ -36,7 +36,7 @@ class Signer:
 
     @classmethod
     def load(cls, key: Path | None, chain: Path | None, *, now: datetime) -> Signer:
-        """The signer of two files. Raises `ConfigError` where one is missing, or does not do for signing now."""
+        """The signer with this key and chain. Raises `ConfigError` where a file is missing, or does not do for signing now."""
         if key is None or chain is None:
             missing = _KEY if key is None else _CHAIN
             raise ConfigError(missing, "is not set, and a pack is never left unsigned", f"Set {_KEY} and {_CHAIN}; {_MAKE}")

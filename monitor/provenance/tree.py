@@ -196,7 +196,7 @@ def _ingredient(content: Json) -> Ingredient:
 
 
 def _importance(ingredient: Json) -> tuple[bool, int]:
-    """The rank of an ingredient: with a manifest first, then what the file was made from before what it contains."""
+    """The rank of an ingredient: with a manifest first, then what the file was made from before what it contains; ties as in the file."""
     relationship = ingredient.get("relationship")
     rank = _RELATIONSHIPS.index(relationship) if relationship in _RELATIONSHIPS else len(_RELATIONSHIPS)
     return crjson.source_label(ingredient) is None, rank

@@ -154,8 +154,7 @@ class Pipeline:
         return Basis(in_force, probe if fitting else None, tuple(indexes), version, self.models.version)
 
     def _manifest_store(self, fingerprint: Fingerprint, fetched: Fetched) -> bytes | None:
-        """The manifest store of a video in which somebody was found, so that the verdict can follow the trust lists; None if there is
-        none."""
+        """The manifest store of a video in which somebody was found, so that the verdict can follow the trust lists; None without any."""
         if not fingerprint.provenance.manifests:
             return None
         return self.sandbox.run(manifest_store, fetched.path, source=fetched.source)
