@@ -156,6 +156,7 @@ def decided(session: Any, case: str, verdict: str) -> None:
     verdicts.decide(session, case, reviewer="ben", token=lease.token, verdict=verdict, reason="as seen", now=datetime.now(UTC))
 
 
+@pytest.mark.long  # its slice: the two others of this file
 @pytest.mark.postgres
 @pytest.mark.timeout(1200)  # two whole pipelines: 40 s of a core, which may be shared by many
 def test_a_running_worker_of_the_last_release_goes_on_beside_this_ones(

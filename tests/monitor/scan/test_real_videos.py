@@ -22,7 +22,7 @@ WITHOUT_PEOPLE = {
     "imageio__imageio-binaries__realshort.mp4",
     "facebook__ThreatExchange__test-padded-dimensions.mp4",
 }
-TOLD_BY_NAME = (*WITHOUT_PEOPLE, "634", "huminify")
+SLICE = ("realshort", "__634.mp4", "634_660", "videotest2")
 # 93 files, a few kilobytes each: a scan that holds on to what they claim to need would be far beyond this.
 GROWTH_BYTES = 600 * 1024**2
 
@@ -49,9 +49,9 @@ def videos(shared: Path) -> list[Path]:
         return [shared / row["file"] for row in csv.DictReader(file) if not row["file"].endswith((".jpg", ".png"))]
 
 
-@pytest.fixture(scope="module", params=[8, pytest.param(33, marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=[4, pytest.param(33, marks=pytest.mark.long)])
 def results(request: pytest.FixtureRequest, workshop: Workshop, shared: Path) -> dict[str, ScanResult]:
-    """Of all videos, or of those that a test names and one more."""
+    """Of all videos, or of one of each kind that a test names."""
     enrolment = workshop.enrolment
     from datetime import UTC, datetime
 
@@ -65,8 +65,7 @@ def results(request: pytest.FixtureRequest, workshop: Workshop, shared: Path) ->
             enrolment.keep(session, presenter.id, prepared, actor="test")
     chosen = videos(shared)
     if request.param < len(chosen):
-        named = [path for path in chosen if any(name in path.name for name in TOLD_BY_NAME)]
-        chosen = named + [path for path in chosen if path not in named][: request.param - len(named)]
+        chosen = [path for path in chosen if any(name in path.name for name in SLICE)]
     assert len(chosen) == request.param
     out = {}
     for path in chosen:
@@ -99,7 +98,7 @@ def test_nobody_else_in_the_clips_is_taken_for_the_presenter(results: dict[str, 
 
 def test_signed_ai_clips_are_trusted_and_declare_it(results: dict[str, ScanResult]) -> None:
     signed = {name: r for name, r in results.items() if "huminify" in name}
-    assert len(signed) == 2
+    assert len(signed) == (2 if len(results) == 33 else 1)
     for result in signed.values():
         assert (result.provenance.state, result.provenance.ai) == (State.TRUSTED, AI.FULLY)
         assert not result.flagged, "no protected likeness is in it"
@@ -109,7 +108,8 @@ def test_signed_ai_clips_are_trusted_and_declare_it(results: dict[str, ScanResul
 
 
 def test_clips_without_people_have_no_faces(results: dict[str, ScanResult], workshop: Workshop) -> None:
-    for name in WITHOUT_PEOPLE:
+    assert WITHOUT_PEOPLE & results.keys()
+    for name in WITHOUT_PEOPLE & results.keys():
         kept = workshop.pipeline.kept.get(results[name].sha256, workshop.models.id)
         assert kept is not None
         assert kept.faces == (), name
