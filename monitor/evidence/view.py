@@ -8,7 +8,7 @@ whoever else was found in the video.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -36,6 +36,7 @@ from monitor.registry.references import Reference
 from monitor.review import trail
 from monitor.review.assessments import assessments
 from monitor.review.cases import Moment
+from monitor.review.verdicts import GivenVerdict
 from monitor.review.videos import Post
 from monitor.scan import views
 
@@ -89,10 +90,7 @@ def gather(session: Session, case_id: str, audience: Audience) -> CaseEvidence:
                 "visible_marks": [mark.to_json() for mark in view.marks],
             },
             "posts": [_post(post, audience) for post in view.posts],
-            "verdicts": [
-                {"verdict": each.verdict, "reason": each.reason, "by": shown(each.reviewer), "at": _iso(each.decided_at)}
-                for each in reversed(view.verdicts)
-            ],
+            "verdicts": [_verdict(each, shown) for each in reversed(view.verdicts)],
         },
         assessments=[
             {
@@ -185,6 +183,17 @@ def _event(event: AuditEvent, shown: _Names) -> dict[str, Any]:
         "action": event.action,
         "detail": dict(event.detail),
         "text": trail.told(seen),
+    }
+
+
+def _verdict(given: GivenVerdict, shown: Callable[[str], str]) -> dict[str, Any]:
+    """A verdict and the posts that had joined when it was given; None for one of an earlier release, which did not keep them."""
+    return {
+        "verdict": given.verdict,
+        "reason": given.reason,
+        "by": shown(given.reviewer),
+        "at": _iso(given.decided_at),
+        "posts": None if given.uses is None else [use["post"] for use in given.uses],
     }
 
 

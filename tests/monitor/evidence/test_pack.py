@@ -156,6 +156,9 @@ def test_a_rights_holder_sees_no_references_of_others_no_reviewer_and_no_query(e
     holder, reviewer = opened(tmp_path / "rights-holder.zip"), opened(tmp_path / "reviewer.zip")
     assert {name for name in holder if name.startswith("references/")} == {f"references/{own}.jpg"}
     assert {name for name in reviewer if name.startswith("references/")} == {f"references/{own}.jpg", f"references/{other}.jpg"}
+    told = json.loads(holder["case.json"])
+    assert [given["posts"] for given in told["verdicts"]] == [[post["id"] for post in told["posts"]]]
+    assert b", on 1 of the posts below: The mouth." in holder["index.html"]
     for secret in (b"mallory", b"signature=secret", str(evidence.video.parent).encode()):
         assert not any(secret in content for content in holder.values())
     assert b"reviewer 1" in holder["index.html"]
