@@ -24,7 +24,8 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import Worker
 from tests.streams.stage import Stage
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.workers, pytest.mark.timeout(600, func_only=True)]
+# Their slice: tests/monitor/scan/test_two_homes.py, the same without workers and Kafka.
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.workers, pytest.mark.long, pytest.mark.timeout(600, func_only=True)]
 
 CLIPS = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 

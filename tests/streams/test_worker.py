@@ -43,6 +43,7 @@ def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_
         assert stage.stop() == [0]
 
 
+@pytest.mark.long  # its slice: test_health.py
 def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_WORKER_STALLED_S="4", SOSIE_WORKER_STOP_S="0") as stage:
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)

@@ -134,7 +134,7 @@ def test_threads_that_scan_the_same_bytes_at_once_make_one_case(workshop: Worksh
     assert rows(workshop.settings.home, *TABLES) == counted
 
 
-@pytest.mark.long  # its slice: the threads above, and those of test_pipeline_on_postgres.py
+@pytest.mark.long  # its slice: the threads above
 def test_two_processes_that_scan_the_same_file_at_once_make_one_case_with_two_posts(furnished: Path, clips: Path, tmp_path: Path) -> None:
     singer, missing = clips / "singer.mp4", tmp_path / "missing.mp4"
     one, two = script("scan", singer, "--json", "--account", "@one"), script("scan", singer, missing, "--json", "--account", "@two")
