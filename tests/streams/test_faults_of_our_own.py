@@ -116,13 +116,13 @@ def gone_url() -> Iterator[str]:
 
 def test_sixty_posts_that_answer_404_among_good_ones_stop_no_worker(sqlite_stage: MakeStage, gone_url: str) -> None:
     with sqlite_stage(SOSIE_FETCH_ALLOW_PRIVATE="true") as stage:
-        gone = [{"type": "sosie.video_posted", "version": 1, "id": f"gone-{n}", "uri": f"{gone_url}?{n}"} for n in range(180)]
+        gone = [{"type": "sosie.video_posted", "version": 1, "id": f"gone-{n}", "uri": f"{gone_url}?{n}"} for n in range(60)]
         stage.post(["stranger.mp4"] * 20, fresh=False)
         stage.send([Record(key=str(post["id"]).encode(), value=json.dumps(post).encode()) for post in gone])
         stage.post(["stranger.mp4"] * 20, fresh=False)
         stage.worker()
         stage.worker()
         stage.wait_until_quiet()
-        stage.check(dead={"fetch_refused": 180})
+        stage.check(dead={"fetch_refused": 60})
         assert stage.stop() == [0, 0]
         assert [worker.statuses for worker in stage.crew] == [[0], [0]]

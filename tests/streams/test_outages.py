@@ -17,7 +17,8 @@ from tests.streams.conftest import SEED, MakeStage
 from tests.streams.recall import MEMORIES
 from tests.streams.stage import Stage, staged
 
-pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.timeout(1200)]
+# Their slices: test_publisher.py, test_relay.py and test_lag.py outlive a broker, test_faults_of_our_own.py a failover.
+pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.long, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")
 
@@ -32,7 +33,7 @@ def _busy(stage: Stage) -> None:
     time.sleep(stage.rng.uniform(0, 2))
 
 
-@pytest.mark.parametrize("away_s", [0, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("away_s", [0, 30])  # within the time that a client tries by itself, and longer
 def test_a_broker_stopped_and_started_again(sqlite_stage: MakeStage, own_broker: Broker, away_s: float) -> None:
     with sqlite_stage(brokers=own_broker.brokers) as stage:
         _busy(stage)
@@ -47,15 +48,14 @@ def test_a_broker_stopped_and_started_again(sqlite_stage: MakeStage, own_broker:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_postgresql_stopped_and_started_again(
-    tmp_path: Path, own_postgres: tuple[Server, Household], kafka_broker: Existing, kafka_prefix: str, memories: str, times: int
+    tmp_path: Path, own_postgres: tuple[Server, Household], kafka_broker: Existing, kafka_prefix: str, memories: str
 ) -> None:
     server, house = own_postgres
     url = server_url(server.folder, "postgres")
     with staged(tmp_path / "stage", house, kafka_broker.brokers, kafka_prefix, url, seed=SEED, **{MEMORIES: memories}) as stage:
         _busy(stage)
-        for _ in range(times):
+        for _ in range(3):
             server.stop()
             time.sleep(stage.rng.uniform(3, 8))
             server.start()

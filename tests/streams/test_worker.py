@@ -26,6 +26,7 @@ def until(true: Callable[[], bool], stage: Stage, limit_s: float = 400) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long  # its slice: test_health.py
 def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_any_more(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_TEST_MEMORIES="") as stage:  # loading takes its time
         worker = stage.worker()
@@ -101,6 +102,7 @@ def test_its_metrics_are_in_seconds_with_bounded_labels(sqlite_stage: MakeStage)
         assert stage.stop() == [0]
 
 
+@pytest.mark.long  # its slice: test_faults.py, under load
 def test_sigterm_while_it_waits_for_the_broker_or_loads_ends_it_at_once(sqlite_stage: MakeStage, own_broker: Broker) -> None:
     with sqlite_stage(brokers=own_broker.brokers) as stage:
         own_broker.stop()

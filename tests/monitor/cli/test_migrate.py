@@ -66,6 +66,7 @@ def test_a_check_of_a_database_that_is_not_there_makes_none(url: str) -> None:
     assert sosie("migrate").status == 0
 
 
+@pytest.mark.long  # its slice: tests/monitor/base/test_schema.py
 def test_several_at_once_migrate_once(older: Engine) -> None:
     ran = [finished(process) for process in [script("migrate") for _ in range(3)]]
     assert [each.status for each in ran] == [0, 0, 0], [each.err for each in ran]

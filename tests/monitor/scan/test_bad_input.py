@@ -137,7 +137,7 @@ def test_a_folder_of_nothing_but_words_is_an_error_of_its_own(home: Path, tmp_pa
     assert "papers: the folder holds no video (1 files looked into). Give a folder with videos" in ran.err
 
 
-@pytest.mark.parametrize("pictures", [120, pytest.param(540, marks=pytest.mark.long)])
+@pytest.mark.parametrize("pictures", [60, pytest.param(540, marks=pytest.mark.long)])
 def test_three_hours_are_scanned_within_bounded_memory(furnished: Path, clips: Path, tmp_path: Path, pictures: int) -> None:
     length_s = pictures * 20
     film = long_film(tmp_path / "hours.mp4", length_s, change_every_s=20, scale=2)

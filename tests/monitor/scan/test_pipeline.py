@@ -155,6 +155,7 @@ def test_a_removal_in_another_process_shows_in_the_next_search_of_this_one(works
     assert workshop.pipeline.scan(replace(posted, id="another")).findings == ()
 
 
+@pytest.mark.long  # its slice: tests/monitor/cli/test_scan.py, where Ctrl+C ends one
 def test_a_scan_that_was_killed_is_scanned_again_and_nothing_is_doubled(furnished: Path, clips: Path, long_video: Path) -> None:
     process = script("scan", clips / "singer.mp4", long_video, "--json")
     assert process.stdout
