@@ -112,7 +112,7 @@ class Server:
 
     def take_over(self, other: Path, database: str) -> None:
         """Fill the database `postgres` with what is in `database` of the server in the folder `other`."""
-        client = ["--username", _USER, "--host"]
+        client: list[str | Path] = ["--username", _USER, "--host"]
         dump = subprocess.run([self._binaries / "pg_dump", *client, other, database], check=True, capture_output=True)
         read = [self._binaries / "psql", *client, self.folder, "--quiet", "--set", "ON_ERROR_STOP=1", "postgres"]
         subprocess.run(read, check=True, capture_output=True, input=dump.stdout)
