@@ -38,7 +38,8 @@ def _first(brokers: str, topic: str) -> bytes:
         consumer.close()
 
 
-@pytest.mark.parametrize("end", [pytest.param(Broker.stop, marks=pytest.mark.long), Broker.kill])
+@pytest.mark.long  # its slice: tests/streams/test_relay.py, where a broker comes back
+@pytest.mark.parametrize("end", [Broker.stop, Broker.kill])
 def test_a_broker_that_ended_comes_back_at_the_same_address_with_its_records(own_broker: Broker, end: Callable[[Broker], None]) -> None:
     _create(own_broker.brokers, "kept")
     _produce(own_broker.brokers, "kept", b"before")

@@ -223,11 +223,11 @@ def _replay(stage: Stage, times: int) -> None:
     stage.check()
 
 
-@short_and_long(1, 3)
-def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: MakeStage, size: int) -> None:
+@pytest.mark.long  # its slice: tests/monitor/scan/test_bad_input.py, the same without Kafka
+def test_a_locked_sqlite_database_costs_time_and_nothing_else(sqlite_stage: MakeStage) -> None:
     with sqlite_stage() as stage:
         workers = [stage.worker(), stage.worker()]
-        for _ in range(size):
+        for _ in range(3):
             stage.post(MIX)
             time.sleep(stage.rng.uniform(0.1, 4))
             with stage.locked_database():
@@ -244,7 +244,7 @@ def refusing_url() -> Iterator[str]:
         yield server.url("/status/503")
 
 
-@short_and_long(100, 1000)
+@short_and_long(50, 1000)
 def test_a_poison_event_among_a_thousand_is_late_alone(sqlite_stage: MakeStage, refusing_url: str, size: int) -> None:
     with sqlite_stage(SOSIE_WORKER_ATTEMPTS="5", SOSIE_FETCH_ALLOW_PRIVATE="true") as stage:
         stage.post(["stranger.mp4"] * (size // 10), fresh=False)

@@ -20,7 +20,7 @@ from monitor.vision.encoder import Encoder, load_encoder
 from monitor.vision.faces import Detector, face_crop
 
 BUNDLED = Path(monitor.vision.__file__).parent / "bundled"
-PEOPLE, SHOTS = 60, 4
+SHOTS = 4
 Vectors = NDArray[np.float32]
 
 
@@ -49,11 +49,12 @@ def test_manifest_names_the_weights() -> None:
     assert (BUNDLED / manifest["config"]).exists()
 
 
-def test_unseen_people_are_told_apart(encoder: Encoder, detector: Detector) -> None:
+@pytest.mark.parametrize("people", [20, pytest.param(60, marks=pytest.mark.long)])
+def test_unseen_people_are_told_apart(encoder: Encoder, detector: Detector, people: int) -> None:
     rng = np.random.default_rng(12)
-    rows = vectors(encoder, detector, [person(30_000_000 + n) for n in range(PEOPLE)], [random_shot(rng) for _ in range(SHOTS)])
+    rows = vectors(encoder, detector, [person(30_000_000 + n) for n in range(people)], [random_shot(rng) for _ in range(SHOTS)])
     cosine = rows @ rows.T
-    who = np.repeat(np.arange(PEOPLE), SHOTS)
+    who = np.repeat(np.arange(people), SHOTS)
     same, itself = who[:, None] == who[None], np.eye(len(rows), dtype=bool)
     genuine, impostors = cosine[same & ~itself], cosine[~same]
     places = np.searchsorted(np.sort(impostors), genuine)
