@@ -10,7 +10,7 @@ metrics and in dead letters. Whose fault an error is decides what becomes of a p
         FetchFailed
     SosieFault       of Sosie, or of what it stands on                                        waits, is tried again without end
         DatabaseBusy, DatabaseError, StorageFull, StorageUnavailable, BlobDamaged, IndexCorrupt, SpaceMismatch, ModelError, ConfigError,
-        PolicyError, PolicyUnreadable, InForceUnreadable, SandboxUnavailable, NetworkAway, BrokerUnavailable, BrokerRefused,
+        PolicyError, PolicyUnreadable, InForceUnreadable, SandboxUnavailable, BrokerUnavailable, BrokerRefused,
         DeadLettersExceeded
     UnforeseenFault  of Sosie, perhaps brought about by this one post; so is whatever         as above, until others get through
         is no error of ours: a bug                                                            and it does not: then Quarantined
@@ -51,7 +51,6 @@ __all__ = [
     "LeaseLost",
     "MessageRefused",
     "ModelError",
-    "NetworkAway",
     "NotAVideo",
     "NotFound",
     "PermanentError",
@@ -224,12 +223,6 @@ class RequestRefused(PostFault, PermanentError):
     """A request breaks a rule (no reason given, an unknown verdict, a window that ends before it starts); nothing changed."""
 
     code = "request_refused"
-
-
-class NetworkAway(SosieFault, TransientError):
-    """Connections to several hosts fail, one of which answered before: Sosie's own network, not these hosts."""
-
-    code = "network_away"
 
 
 class BrokerUnavailable(SosieFault, TransientError):

@@ -5,7 +5,7 @@ when the context ends. What can go wrong with a URL, in the order it is looked f
 
 - not http(s), a user name in it, not a URL         FetchRefused
 - an address that may not be reached, at any hop    BlockedAddress
-- DNS, refused or broken connection, TLS            FetchFailed; NetworkAway where `Reach` finds Sosie's own network at fault
+- DNS, refused or broken connection, TLS            FetchFailed
 - too many redirects, 4xx, an encoded body          FetchRefused
 - 5xx, 408, 425, 429                                FetchFailed
 - more bytes than allowed, announced or sent        TooLarge
@@ -35,7 +35,6 @@ import httpx
 from monitor.base import disk_errors
 from monitor.base.errors import FetchFailed, FetchRefused, NotFound, StorageUnavailable, TooLarge
 from monitor.intake.addresses import Resolver, resolve
-from monitor.intake.reach import Reach
 from monitor.intake.scratch import scratch_file
 from monitor.intake.transport import STALL_S, GuardedBackend
 
@@ -71,16 +70,14 @@ class Fetched:
 
 
 @contextmanager
-def fetch(
-    source: str, *, scratch: Path, limits: FetchLimits, resolver: Resolver = resolve, reach: Reach | None = None
-) -> Iterator[Fetched]:
+def fetch(source: str, *, scratch: Path, limits: FetchLimits, resolver: Resolver = resolve) -> Iterator[Fetched]:
     """Yield the bytes of a path or URL as a file; the limits hold for URLs, and a local file is read as it is.
 
-    `scratch` is made where it is missing, and `reach` is what the process's other fetches met. Thread-safe: fetches share nothing else.
-    Raises NotFound for a path that is no readable file, and for a URL what the module's table says; nothing is left in `scratch` then.
+    `scratch` is made where it is missing. Thread-safe: fetches share nothing. Raises NotFound for a path that
+    is no readable file, and for a URL what the module's table says; nothing is left in `scratch` then.
     """
     if _URL.match(source):
-        with _downloaded(source, scratch, limits, resolver, reach or Reach()) as fetched:
+        with _downloaded(source, scratch, limits, resolver) as fetched:
             yield fetched
     else:
         yield _hashed(source)
@@ -105,12 +102,12 @@ def _hashed(source: str) -> Fetched:
 
 
 @contextmanager
-def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resolver, reach: Reach) -> Iterator[Fetched]:
+def _downloaded(source: str, scratch: Path, limits: FetchLimits, resolver: Resolver) -> Iterator[Fetched]:
     with ExitStack() as stack:
         with _storage_errors(scratch):
             path = stack.enter_context(scratch_file(scratch))
             with path.open("wb") as file:
-                sha256, size_bytes = _download(source, file, limits, resolver, reach)
+                sha256, size_bytes = _download(source, file, limits, resolver)
         yield Fetched(_shown(_parsed(source)), path, sha256, size_bytes)
 
 
@@ -124,12 +121,12 @@ def _storage_errors(scratch: Path) -> Iterator[None]:
         raise disk_errors.named(error, scratch) or StorageUnavailable(scratch, reason, "Check the folder and its permissions") from error
 
 
-def _download(source: str, file: IO[bytes], limits: FetchLimits, resolver: Resolver, reach: Reach) -> tuple[str, int]:
+def _download(source: str, file: IO[bytes], limits: FetchLimits, resolver: Resolver) -> tuple[str, int]:
     deadline = time.monotonic() + limits.timeout_s
     url = _parsed(source)
     for _ in range(limits.max_redirects + 1):
         shown = _shown(url)
-        backend = GuardedBackend(source=shown, deadline=deadline, allow_private=limits.allow_private, resolver=resolver, reach=reach)
+        backend = GuardedBackend(source=shown, deadline=deadline, allow_private=limits.allow_private, resolver=resolver)
         with (
             _network_errors(shown, deadline, limits),
             httpcore.ConnectionPool(ssl_context=_tls(url), network_backend=backend) as pool,

@@ -13,9 +13,7 @@ from typing import Any
 
 import httpcore
 
-from monitor.base.errors import FetchFailed, NetworkAway
 from monitor.intake.addresses import Resolver, vet
-from monitor.intake.reach import Reach
 
 STALL_S = 10.0
 """No single connect, read or write may take longer."""
@@ -24,9 +22,8 @@ STALL_S = 10.0
 class GuardedBackend(httpcore.NetworkBackend):
     """One fetch's connections. `deadline` is a time of `time.monotonic()`; `source` names the URL in errors."""
 
-    def __init__(self, *, source: str, deadline: float, allow_private: bool, resolver: Resolver, reach: Reach) -> None:
+    def __init__(self, *, source: str, deadline: float, allow_private: bool, resolver: Resolver) -> None:
         self._source = source
-        self._reach = reach
         self._deadline = deadline
         self._allow_private = allow_private
         self._resolver = resolver
@@ -42,29 +39,17 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first of the host's addresses that answers.
 
-        Raises BlockedAddress or FetchFailed before any packet is sent, NetworkAway where the host is not the one to blame, else
-        httpcore's errors.
+        Raises BlockedAddress or FetchFailed before any packet is sent, else httpcore's errors.
         """
-        try:
-            stream = self._connected(host, port, local_address, socket_options)
-        except (FetchFailed, httpcore.NetworkError, httpcore.TimeoutException) as error:
-            if known := self._reach.failed(host):
-                reason = f"no connection out of it can be made any more, not to {known} either, which answered before"
-                raise NetworkAway("This machine's network", reason, "Check the network, its firewall and the name server") from error
-            raise
-        self._reach.reached(host)
-        return _DeadlineStream(stream, self._deadline)
-
-    def _connected(
-        self, host: str, port: int, local_address: str | None, socket_options: Iterable[httpcore.SOCKET_OPTION] | None
-    ) -> httpcore.NetworkStream:
         failure: httpcore.NetworkError | httpcore.TimeoutException = httpcore.ConnectError("no address")
         for address in vet(host, port, allow_private=self._allow_private, resolver=self._resolver, source=self._source):
             left = _left(self._deadline, httpcore.ConnectTimeout)
             try:
-                return self._sockets.connect_tcp(str(address), port, left, local_address, socket_options)
+                stream = self._sockets.connect_tcp(str(address), port, left, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            else:
+                return _DeadlineStream(stream, self._deadline)
         raise failure
 
 

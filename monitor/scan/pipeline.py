@@ -25,7 +25,6 @@ from monitor.decision.policies import Policies
 from monitor.decision.policy import assess_nobody
 from monitor.decision.probe.shelf import Probes
 from monitor.intake.fetch import Fetched, FetchLimits, fetch
-from monitor.intake.reach import Reach
 from monitor.intake.sandbox import Sandbox
 from monitor.intake.sniff import require_video
 from monitor.provenance.check import manifest_store
@@ -65,7 +64,6 @@ class Pipeline:
     watermarks: Watermarks
     probes: Probes
 
-    reach: Reach = field(default_factory=Reach, init=False)
     fingerprinter: Fingerprinter = field(init=False)
     decider: Decider = field(init=False)
 
@@ -101,7 +99,7 @@ class Pipeline:
     def _scan(self, posted: Posted, keep_stills: bool, started: float) -> ScanResult:
         with ExitStack() as stack:
             with self.metrics.stage("fetch"):
-                fetched = stack.enter_context(fetch(posted.source, scratch=self.scratch, limits=self.limits, reach=self.reach))
+                fetched = stack.enter_context(fetch(posted.source, scratch=self.scratch, limits=self.limits))
             self.metrics.video_bytes.inc(fetched.size_bytes)
             fingerprint, reused = self._fingerprint(fetched)
             with self.metrics.stage("match"):
