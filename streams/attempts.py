@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import BigInteger, delete, select, update
@@ -54,6 +55,9 @@ class Attempts(Protocol):
     def end(self, place: Place, offset: int) -> None:
         """Record that an event's work has ended: what we and others left of it is forgotten, durably soon."""
 
+    def hand_back(self, place: Place, offset: int) -> None:
+        """Record that a try was broken off from outside: that try counts for nothing, and what others left is as before, durably soon."""
+
     async def flush(self) -> None:
         """Make the ends that were recorded durable now."""
 
@@ -72,6 +76,9 @@ class Attempt(Base):
     begun_at: Mapped[datetime]
 
 
+_Key = tuple[Place, int]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Beginning:
     """An event that somebody waits to begin; `durable` is done when its row is."""
@@ -79,6 +86,20 @@ class _Beginning:
     event: Event
     alone: bool
     durable: asyncio.Future[None]
+
+    @property
+    def key(self) -> _Key:
+        return self.event.place, self.event.offset
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A try of ours that is over; `before` is the owner whose row it took. `alone` is None for a try that ended, and so clears the event;
+    of one that was handed back it is whether the event was alone at work.
+    """
+
+    before: str | None
+    alone: bool | None
 
 
 class DatabaseAttempts:
@@ -88,9 +109,11 @@ class DatabaseAttempts:
         self._store = store
         self._owner = uuid4().hex
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sosie-attempts")
-        self._before: dict[tuple[Place, int], str] = {}  # who left the rows that we have seen
-        self._begun: list[_Beginning] = []  # not yet being written
-        self._ended: dict[tuple[Place, int], tuple[str, ...]] = {}
+        self._before: dict[_Key, str] = {}  # who left the rows that we have seen
+        self._waiting: list[_Beginning] = []  # not yet being written
+        self._trying: dict[_Key, bool] = {}  # whether alone
+        self._over: dict[_Key, _Over] = {}  # not yet being written
+        self._writing = asyncio.Lock()
         self._writer: asyncio.Task[None] | None = None
 
     async def left(self, place: Place) -> Mapping[int, Left]:
@@ -105,89 +128,115 @@ class DatabaseAttempts:
 
     async def begin(self, event: Event, *, alone: bool) -> None:
         beginning = _Beginning(event, alone, asyncio.get_running_loop().create_future())
-        self._begun.append(beginning)
+        self._waiting.append(beginning)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_begun())
+            self._writer = asyncio.create_task(self._write_beginnings())
         try:
             await beginning.durable
         except asyncio.CancelledError:
-            if beginning in self._begun:
-                self._begun.remove(beginning)
+            if beginning in self._waiting:
+                self._waiting.remove(beginning)
             else:
-                self.end(event.place, event.offset)
+                self.hand_back(*beginning.key)
             raise
 
     def end(self, place: Place, offset: int) -> None:
         key = (place, offset)
-        self._ended[key] = (self._owner, self._before.pop(key, self._owner))
+        self._trying.pop(key, None)
+        self._over[key] = _Over(self._before.pop(key, None), alone=None)
+
+    def hand_back(self, place: Place, offset: int) -> None:
+        key = (place, offset)
+        if (alone := self._trying.pop(key, None)) is not None:
+            self._over[key] = _Over(self._before.get(key), alone)
 
     async def flush(self) -> None:
-        if self._ended:
+        if self._over:
             await self._write(())
 
     def close(self) -> None:
         """Wait for what the thread is at, and end the thread."""
         self._thread.shutdown(wait=True)
 
-    async def _write_begun(self) -> None:
+    async def _write_beginnings(self) -> None:
         """Write the beginnings that wait, until none does.
 
         A failure is that of all beginnings that were written together; what waits by then is tried.
         """
-        while self._begun:
-            begun, self._begun = self._begun, []
+        while self._waiting:
+            begun, self._waiting = self._waiting, []
+            self._trying |= {each.key: each.alone for each in begun}
             try:
                 await self._write(begun)
-            except Exception as error:  # noqa: BLE001 -- told to each of those who wait
+            except BaseException as error:
+                for each in begun:
+                    self._trying.pop(each.key, None)
                 _tell(begun, error)
+                if not isinstance(error, Exception):
+                    raise
             else:
                 _tell(begun)
 
     async def _write(self, begun: Sequence[_Beginning]) -> None:
-        ended, self._ended = self._ended, {}
+        """Write what is over and what begins in one transaction, row by row in the one order for all, so that none waits in a circle."""
+        async with self._writing:
+            over, self._over = self._over, {}
+            steps: list[tuple[_Key, Callable[[Session], None]]] = [
+                *((key, partial(self._forget, key, each)) for key, each in over.items()),
+                *((each.key, partial(self._begin, each)) for each in begun),  # after what is over of the same event: sorting is stable
+            ]
+            steps.sort(key=lambda step: (step[0][0].topic, step[0][0].partition, step[0][1]))
 
-        def write() -> None:
-            with self._store.session() as session:
-                _delete(session, ended)
-                for beginning in sorted(begun, key=lambda each: _order(each.event.place, each.event.offset)):
-                    self._begin(session, beginning.event, beginning.alone)
+            def write() -> None:
+                with self._store.session() as session:
+                    for _, step in steps:
+                        step(session)
 
-        try:
-            await self._in_thread(write)
-        except BaseException:
-            self._ended = ended | self._ended
-            raise
+            try:
+                await self._in_thread(write)
+            except BaseException:
+                self._over = over | self._over
+                raise
 
-    def _begin(self, session: Session, event: Event, alone: bool) -> None:
-        key = {"topic": event.place.topic, "partition": event.place.partition, "position": event.offset}
-        now = datetime.now(UTC)
-        if not insert_if_absent(session, Attempt, **key, owner=self._owner, tries=1, alone=int(alone), begun_at=now):
-            changed = {"owner": self._owner, "begun_at": now, "tries": Attempt.tries + 1, "alone": Attempt.alone + int(alone)}
-            session.execute(update(Attempt).filter_by(**key).values(**changed))
+    def _begin(self, beginning: _Beginning, session: Session) -> None:
+        row, now, alone = _row(beginning.key), datetime.now(UTC), int(beginning.alone)
+        if not insert_if_absent(session, Attempt, **row, owner=self._owner, tries=1, alone=alone, begun_at=now):
+            changed = {"owner": self._owner, "begun_at": now, "tries": Attempt.tries + 1, "alone": Attempt.alone + alone}
+            session.execute(update(Attempt).filter_by(**row).values(**changed))
+
+    def _forget(self, key: _Key, over: _Over, session: Session) -> None:
+        """Delete what we and others left before us, or take back a try of ours from whoever's row it is in by now.
+
+        Whoever holds the partition may have begun the event anew, and that row stays.
+        """
+        row = _row(key)
+        if over.alone is None:
+            session.execute(delete(Attempt).filter_by(**row).where(Attempt.owner.in_((self._owner, over.before or self._owner))))
+            return
+        without = {"tries": Attempt.tries - 1, "alone": Attempt.alone - int(over.alone)}
+        session.execute(delete(Attempt).filter_by(**row, owner=self._owner, tries=1))
+        session.execute(update(Attempt).filter_by(**row).where(Attempt.tries > 1).values(**without))
+        if over.before is not None:
+            session.execute(update(Attempt).filter_by(**row, owner=self._owner).values(owner=over.before))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
-def _order(place: Place, offset: int) -> tuple[str, int, int]:
-    """The place of a row in the one order for all: who locks rows in that order does not wait in a circle."""
-    return place.topic, place.partition, offset
+def _row(key: _Key) -> dict[str, Any]:
+    return {"topic": key[0].topic, "partition": key[0].partition, "position": key[1]}
 
 
-def _tell(begun: Sequence[_Beginning], error: Exception | None = None) -> None:
+def _tell(begun: Sequence[_Beginning], error: BaseException | None = None) -> None:
     for beginning in begun:
-        if not beginning.durable.done():  # cancelled meanwhile
-            if error is None:
-                beginning.durable.set_result(None)
-            else:
-                beginning.durable.set_exception(error)
-
-
-def _delete(session: Session, ended: Mapping[tuple[Place, int], tuple[str, ...]]) -> None:
-    """Delete the rows of these owners alone: whoever holds a partition now may have begun its events anew."""
-    for (place, offset), owners in sorted(ended.items(), key=lambda each: _order(*each[0])):
-        key = {"topic": place.topic, "partition": place.partition, "position": offset}
-        session.execute(delete(Attempt).filter_by(**key).where(Attempt.owner.in_(owners)))
+        if beginning.durable.done():  # cancelled meanwhile
+            continue
+        if error is None:
+            beginning.durable.set_result(None)
+        elif isinstance(error, Exception):
+            beginning.durable.set_exception(error)
+        else:
+            beginning.durable.cancel()
 
 
 def prune(store: Store, *, now: datetime) -> None:

@@ -78,9 +78,9 @@ class Gate:
         self._stirred()
 
     def revoked(self, at_work: Iterable[Event]) -> None:
-        """Note that events at work here go to somebody else; that is no reason for suspicion."""
+        """Note that events at work here go to somebody else: that is no reason for suspicion, and takes none away."""
         for event in at_work:
-            self._attempts.end(*_key(event))
+            self._attempts.hand_back(*_key(event))
 
     @asynccontextmanager
     async def passage(self, event: Event) -> AsyncIterator[int]:
@@ -109,8 +109,15 @@ class Gate:
             await stack.enter_async_context(self.outage.passage())
             await self._attempts.begin(event, alone=proof)
             self._begun += 1
-            stack.callback(self._ended, event)
-            yield self._begun
+            try:
+                yield self._begun
+            except asyncio.CancelledError:  # broken off from outside, which says nothing of the event
+                self._attempts.hand_back(*_key(event))
+                raise
+            except BaseException:
+                self._ended(event)
+                raise
+            self._ended(event)
 
     def got_through(self, number: int) -> None:
         """Note that try `number` did its work, and succeeded."""

@@ -32,6 +32,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
 
 
+@pytest.hookimpl(trylast=True)  # after `-m` has chosen
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     heavy = {item for item in items if item.get_closest_marker("workers")}
     items[:] = spread(items, heavy.__contains__, lambda item: item.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +119,20 @@ def test_the_check_sees_each_kind(wrong: str) -> None:
 def test_the_check_sees_a_fuzz_target_without_an_assertion() -> None:
     trees = {"fuzz/targets.py": ast.parse("def _a(content):\n    read(content)\nTARGETS = {'a': Target(_a, seeds)}")}
     assert without_assertion(trees) == ["fuzz/targets.py:1 _a"]
+
+
+def test_each_long_test_names_a_slice_of_it_that_runs_in_every_run() -> None:
+    named, wholly_long, silent = set(), set(), []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        lines = path.read_text(encoding="utf-8").split("\n")
+        file = str(path.relative_to(TESTS.parent))
+        wholly_long |= {file for line in lines if line.startswith("pytestmark") and "pytest.mark.long" in line}
+        named |= {(file, each) for line in lines if "slice:" in line for each in re.findall(r"tests/[\w/]+\.py", line)}
+        says = [number for number, line in enumerate(lines) if "slice:" in line]
+        marked = [
+            number for number, line in enumerate(lines) if line.startswith(("@pytest.mark.long", "pytestmark")) and "mark.long" in line
+        ]
+        silent += [f"{file}:{number + 1}" for number in marked if not {number, number - 1} & {*says}]
+    assert silent == [], "say what runs of it in `make test`: `# its slice: …`"
+    assert len(named) > 10
+    assert [(file, each) for file, each in sorted(named) if not (TESTS.parent / each).exists() or each in wholly_long] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -27,14 +29,26 @@ def print_error(error: SosieError) -> None:
 
 
 def go_on(question: str, *, yes: bool) -> None:
-    """Ask at a terminal, if there is one, before an act that cannot be undone; `yes` answers in advance. Ends the command for a no."""
-    if not yes and err.is_terminal and not typer.confirm(question, err=True):
+    """Ask, where somebody sits at a terminal, before what cannot be taken back; `yes` says it in advance. Ends the command for a no."""
+    if not yes and _somebody_types() and not _answer(lambda to_err: typer.confirm(question, err=to_err)):
         err.print("Nothing was changed.")
         raise typer.Exit(1)
 
 
 def ask_password(question: str, *, twice: bool = False) -> str:
     """A password typed at a terminal. Raises `RequestRefused` where there is none."""
-    if not err.is_terminal:
+    if not _somebody_types():
         raise RequestRefused(question, "cannot be asked for: there is no terminal", "Give it in SOSIE_PASSWORD")
-    return str(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
+    return str(_answer(lambda to_err: typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=to_err)))
+
+
+def _somebody_types() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _answer(ask: Callable[[bool], Any]) -> Any:
+    """What was typed. The question is put on stderr unless stdout alone is seen. Raises KeyboardInterrupt for Ctrl+C and Ctrl+D."""
+    try:
+        return ask(sys.stderr.isatty() or not sys.stdout.isatty())
+    except typer.Abort:
+        raise KeyboardInterrupt from None

@@ -54,7 +54,8 @@ INCRIMINATES = frozenset(
         SignalCode.CONSENT_EXCEEDED,
     }
 )
-"""What can only speak for misuse. What a file says of itself (declared, in metadata) may count either way: some platforms reward it."""
+"""What can only speak for misuse. What a file says of itself (declared, in metadata) may count either way, since some platforms reward it,
+and so may a generator's mark on what a camera recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ def parse(text: str, name: str, *, of_before: bool = False) -> Policy:
 
 
 def _senseless(policy: Policy) -> Iterator[tuple[Sequence[str], str, str]]:
-    """The settings that are allowed one by one and senseless together: where, why, and the next step."""
+    """The settings that are well written and make no sense, by themselves or together: where, why, and the next step."""
     rule, at = policy.matching, policy.flag_at
     if not policy.version.isprintable():
         yield ["version"], f"{policy.version!a} cannot be shown", "Use letters, digits and points"

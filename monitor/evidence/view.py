@@ -187,7 +187,7 @@ def _event(event: AuditEvent, shown: _Names) -> dict[str, Any]:
 
 
 def _verdict(given: GivenVerdict, shown: Callable[[str], str]) -> dict[str, Any]:
-    """A verdict and the posts that had joined when it was given; None for one of an earlier release, which did not keep them."""
+    """A verdict, with the posts that had joined when it was given; earlier releases did not keep these, and `posts` is None then."""
     return {
         "verdict": given.verdict,
         "reason": given.reason,

@@ -35,7 +35,10 @@ class JudgedByOthers:
 
 
 def judged_by_others(store: Store, trust: TrustLists, now: datetime | None = None) -> list[JudgedByOthers]:
-    """The versions of trust lists other than `trust` in assessments, the most recent first. None of them where all machines judge alike."""
+    """The versions of trust lists other than `trust` in assessments of the last day, since the lists last changed, most recent first.
+
+    Empty where all machines judge alike.
+    """
     since = (now or datetime.now(UTC)) - _LATELY
     with store.session(read_only=True) as session:
         changed = session.scalars(select(func.max(AuditEvent.at)).filter_by(subject_type="trust")).one()

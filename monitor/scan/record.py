@@ -46,7 +46,9 @@ class Scanned:
 
 
 def record(store: Store, blobs: Blobs, scanned: Scanned, *, space_id: str) -> tuple[Finding, ...]:
-    """Record all of a scan, or nothing; return the findings with the cases they went to. `space_id` is that of the frame vectors.
+    """Record all of a scan in one transaction, or nothing; return the findings with the cases they went to.
+
+    Stills are kept before; those of a transaction that failed are orphans (`sosie storage check`). `space_id` is that of the frame vectors.
 
     Raises what writing the stills and the database raises.
     """

@@ -95,6 +95,7 @@ class MemoryAttempts:
     rows: dict[tuple[Place, int], tuple[str, Left]]
     owner: str
     down: bool = False
+    _before: dict[tuple[Place, int], tuple[str, bool]] = field(default_factory=dict)
 
     async def left(self, place: Place) -> Mapping[int, Left]:
         self._reach()
@@ -103,11 +104,22 @@ class MemoryAttempts:
     async def begin(self, event: Event, *, alone: bool) -> None:
         self._reach()
         await asyncio.sleep(0)
-        _, left = self.rows.get((event.place, event.offset), ("", Left(0, 0)))
+        before, left = self.rows.get((event.place, event.offset), (self.owner, Left(0, 0)))
+        self._before[(event.place, event.offset)] = (before, alone)
         self.rows[(event.place, event.offset)] = (self.owner, Left(left.tries + 1, left.alone + alone))
 
     def end(self, place: Place, offset: int) -> None:
         self.rows.pop((place, offset), None)
+
+    def hand_back(self, place: Place, offset: int) -> None:
+        owner, left = self.rows.get((place, offset), ("", Left(0, 0)))
+        if owner != self.owner:
+            return
+        before, alone = self._before.get((place, offset), (owner, False))
+        if left.tries <= 1:
+            del self.rows[(place, offset)]
+        else:
+            self.rows[(place, offset)] = (before, Left(left.tries - 1, left.alone - alone))
 
     async def flush(self) -> None:
         self._reach()

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from monitor.base.database import Store
+from monitor.base.errors import DatabaseBusy
 from streams.attempts import KEPT, DatabaseAttempts, Left, prune
 from streams.event import Event, Place
 
@@ -25,6 +26,12 @@ def event(offset: int, place: Place = ZERO) -> Event:
 def rows(store: Store) -> int:
     with store.session(read_only=True) as session:
         return int(session.execute(text("SELECT count(*) FROM attempts")).scalar_one())
+
+
+def held(store: Store) -> list[tuple[int, int, int]]:
+    """Offset, tries and lone tries of every row."""
+    with store.session(read_only=True) as session:
+        return [(row.position, row.tries, row.alone) for row in session.execute(text("SELECT position, tries, alone FROM attempts"))]
 
 
 def test_what_one_began_and_did_not_end_others_see_and_itself_does_not(store: Store) -> None:
@@ -111,6 +118,84 @@ def test_one_that_is_cancelled_while_it_is_written_is_under_no_suspicion(store: 
         attempts.end(ZERO, 3)
         await attempts.flush()
         assert rows(store) == 0
+        attempts.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_try_that_is_broken_off_counts_for_nothing_and_clears_nothing(store: Store) -> None:
+    async def scenario() -> None:
+        for _ in range(2):
+            died = DatabaseAttempts(store)
+            await died.left(ZERO)
+            await died.begin(event(7), alone=True)
+            died.close()
+        third, heir = DatabaseAttempts(store), DatabaseAttempts(store)
+        for at_work in (True, False):  # broken off at work, and while its beginning is being written
+            assert await third.left(ZERO) == {7: Left(2, 2)}
+            trying = asyncio.create_task(third.begin(event(7), alone=True))
+            if at_work:
+                await trying
+                third.hand_back(ZERO, 7)
+            else:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                trying.cancel()
+                await asyncio.gather(trying, return_exceptions=True)
+            await third.begin(event(8), alone=False)
+            third.end(ZERO, 8)
+            await third.flush()
+            assert await heir.left(ZERO) == {7: Left(2, 2)}
+        await third.left(ZERO)
+        await third.begin(event(7), alone=True)
+        third.hand_back(ZERO, 7)
+        await heir.left(ZERO)
+        await heir.begin(event(7), alone=True)  # who has it now
+        await third.flush()
+        third.end(ZERO, 7)  # a late end of ours
+        await third.flush()
+        assert held(store) == [(7, 3, 3)]
+        for each in (third, heir):
+            each.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_flush_takes_nothing_away_from_the_next_try_of_the_same_event(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        attempts, session, calls = DatabaseAttempts(store), store.session, []
+
+        def first_fails() -> AbstractContextManager[Session]:
+            calls.append(1)
+            if len(calls) == 1:
+                raise DatabaseBusy("database", "is busy", "Wait")
+            return session()
+
+        await attempts.begin(event(1), alone=False)
+        attempts.end(ZERO, 1)
+        with monkeypatch.context() as failing:
+            failing.setattr(store, "session", first_fails)
+            flushing = asyncio.create_task(attempts.flush())
+            await asyncio.sleep(0)
+            await asyncio.gather(flushing, attempts.begin(event(1), alone=False), return_exceptions=True)
+        await attempts.begin(event(2), alone=False)
+        assert {row[0] for row in held(store)} == {1, 2}, "the first is at work, the second too"
+        attempts.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_is_told_when_the_writing_itself_is_cancelled(store: Store) -> None:
+    async def scenario() -> None:
+        attempts = DatabaseAttempts(store)
+        waiting = asyncio.create_task(attempts.begin(event(1), alone=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert attempts._writer is not None
+        attempts._writer.cancel()
+        (told,) = await asyncio.wait_for(asyncio.gather(waiting, return_exceptions=True), 20)
+        assert isinstance(told, asyncio.CancelledError)
+        await attempts.begin(event(2), alone=False)
         attempts.close()
 
     asyncio.run(scenario())

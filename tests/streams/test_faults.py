@@ -44,7 +44,7 @@ def make_stage(request: pytest.FixtureRequest) -> MakeStage:
     return made
 
 
-@pytest.mark.long  # its slice: the kills below, by networks that remember, and tests/monitor/scan/test_pipeline.py by real ones
+@pytest.mark.long  # its slice: the kills below, by networks that remember
 def test_real_networks_look_at_real_videos_and_one_is_killed_at_it(make_stage: MakeStage) -> None:
     with make_stage(SOSIE_TEST_MEMORIES="") as stage:
         stage.post(MIX)

@@ -115,7 +115,7 @@ def gone_url() -> Iterator[str]:
 
 
 def test_sixty_posts_that_answer_404_among_good_ones_stop_no_worker(sqlite_stage: MakeStage, gone_url: str) -> None:
-    with sqlite_stage(SOSIE_FETCH_ALLOW_PRIVATE="true") as stage:
+    with sqlite_stage(SOSIE_FETCH_ALLOW_PRIVATE="true", SOSIE_DEAD_LETTER_RUN="5") as stage:  # each partition has some twenty in a row
         gone = [{"type": "sosie.video_posted", "version": 1, "id": f"gone-{n}", "uri": f"{gone_url}?{n}"} for n in range(60)]
         stage.post(["stranger.mp4"] * 20, fresh=False)
         stage.send([Record(key=str(post["id"]).encode(), value=json.dumps(post).encode()) for post in gone])

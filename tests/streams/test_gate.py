@@ -20,8 +20,8 @@ from monitor.base.errors import NotAVideo
 from streams.attempts import Left
 from streams.delivery import Delivery
 from streams.event import Event, Place
-from streams.gate import DEATHS
-from tests.streams.memory import MemoryAttempts, MemoryBroker, delivering, filled, place, run, settled, take_all
+from streams.gate import DEATHS, Gate
+from tests.streams.memory import QUICK, MemoryAttempts, MemoryBroker, delivering, filled, place, run, settled, take_all
 
 
 class Dead(MemoryAttempts):
@@ -32,6 +32,10 @@ class Dead(MemoryAttempts):
     def end(self, place: Place, offset: int) -> None:
         if not self.gone:
             super().end(place, offset)
+
+    def hand_back(self, place: Place, offset: int) -> None:
+        if not self.gone:
+            super().hand_back(place, offset)
 
 
 class Life:
@@ -263,3 +267,30 @@ def test_processes_that_really_die_of_it_find_it_by_what_the_database_remembers(
     assert (folder / "offset").read_text() == "10"
     with closing(sqlite3.connect(folder / "sosie.sqlite3")) as database:
         assert database.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+
+
+def test_a_try_that_is_broken_off_from_outside_takes_no_suspicion_away() -> None:
+    async def scenario() -> None:
+        event, deaths = Event(place(0), 3, None, b"", 0.0), ("a worker that died", Left(4, 4))
+        attempts = MemoryAttempts({(place(0), 3): deaths}, "ours")
+        gate = Gate(2, QUICK, random.Random(7), attempts)
+        gate.assigned([place(0)])
+        begun = asyncio.Event()
+
+        async def tried() -> None:
+            async with gate.passage(event):
+                begun.set()
+                await asyncio.sleep(60)
+
+        trying = asyncio.create_task(tried())
+        await begun.wait()
+        assert attempts.rows == {(place(0), 3): ("ours", Left(5, 5))}
+        trying.cancel()
+        await asyncio.gather(trying, return_exceptions=True)
+        assert attempts.rows == {(place(0), 3): deaths}, "the worker was told to stop"
+
+        async with gate.passage(event):
+            gate.revoked([event])
+            assert attempts.rows == {(place(0), 3): deaths}, "its partition goes to somebody else"
+
+    run(scenario())

@@ -161,7 +161,7 @@ def test_without_the_topic_the_command_to_make_it_is_named_and_the_reader_goes_o
 
 
 @pytest.mark.kafka
-@pytest.mark.long  # its slice: test_publisher.py and test_relay.py outlive theirs
+@pytest.mark.long  # its slice: tests/streams/test_publisher.py and tests/streams/test_relay.py outlive theirs
 def test_a_reader_outlives_its_broker_and_starts_on_one_that_never_had_a_group(own_broker: Broker, tmp_path: Path) -> None:
     settings = load({}, home=tmp_path, kafka_brokers=own_broker.brokers)
     create_topics(settings, partitions=1)

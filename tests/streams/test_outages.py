@@ -17,7 +17,7 @@ from tests.streams.conftest import SEED, MakeStage
 from tests.streams.recall import MEMORIES
 from tests.streams.stage import Stage, staged
 
-# Their slices: test_publisher.py, test_relay.py and test_lag.py outlive a broker, test_faults_of_our_own.py a failover.
+# Their slice: tests/streams/test_publisher.py outlives a broker, tests/streams/test_faults_of_our_own.py a failover.
 pytestmark = [pytest.mark.kafka, pytest.mark.workers, pytest.mark.long, pytest.mark.timeout(1200)]
 
 MIX = ("singer.mp4", "athlete.mp4", "stranger.mp4")

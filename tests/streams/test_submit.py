@@ -9,7 +9,6 @@ import pytest
 
 from monitor.base.errors import BrokerRefused
 from monitor.base.settings import Settings, load
-from streams import publisher
 from streams.admin import create_topics
 from streams.messages import VideoPosted, parse
 from streams.reading import read_topic
@@ -22,8 +21,7 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
-def settings(kafka_broker: Broker | Existing, kafka_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(publisher, "TIMEOUT_S", 120.0)  # of a busy machine; what a broker that is away costs is told by other tests
+def settings(kafka_broker: Broker | Existing, kafka_prefix: str, tmp_path: Path) -> Settings:
     return load({}, home=tmp_path, kafka_brokers=kafka_broker.brokers, kafka_prefix=kafka_prefix)
 
 

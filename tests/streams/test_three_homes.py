@@ -24,7 +24,7 @@ from tests.streams.conftest import MakeStage
 from tests.streams.crew import Worker
 from tests.streams.stage import Stage
 
-# Their slice: tests/monitor/scan/test_two_homes.py, the same without workers and Kafka.
+# Their slice: tests/monitor/scan/test_two_homes.py of what is in force, tests/monitor/cli/test_storage.py of the bucket.
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.workers, pytest.mark.long, pytest.mark.timeout(600, func_only=True)]
 
 CLIPS = ("singer.mp4", "athlete.mp4", "stranger.mp4")

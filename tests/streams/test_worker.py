@@ -26,7 +26,7 @@ def until(true: Callable[[], bool], stage: Stage, limit_s: float = 400) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.long  # its slice: test_health.py
+@pytest.mark.long  # its slice: tests/streams/test_faults_of_our_own.py, where workers say why they are not ready
 def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_any_more(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_TEST_MEMORIES="") as stage:  # loading takes its time
         worker = stage.worker()
@@ -44,7 +44,7 @@ def test_it_is_alive_before_it_is_ready_and_unready_when_its_index_does_not_fit_
         assert stage.stop() == [0]
 
 
-@pytest.mark.long  # its slice: test_health.py
+@pytest.mark.long  # its slice: tests/streams/test_health.py
 def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> None:
     with sqlite_stage(SOSIE_WORKER_STALLED_S="4", SOSIE_WORKER_STOP_S="0") as stage:
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
@@ -57,7 +57,7 @@ def test_a_hung_worker_says_that_it_does_not_live(sqlite_stage: MakeStage) -> No
         assert stage.behind() == 1
 
 
-@pytest.mark.long  # its slice: test_delivery.py, where one event takes long
+@pytest.mark.long  # its slice: tests/streams/test_delivery.py, where one event takes long
 def test_a_long_video_starves_neither_its_neighbours_nor_heartbeats_commits_and_metrics(sqlite_stage: MakeStage) -> None:
     with sqlite_stage() as stage:
         film = long_film(stage.clips / "long.mp4", 2 * 3600, change_every_s=1)
@@ -102,7 +102,7 @@ def test_its_metrics_are_in_seconds_with_bounded_labels(sqlite_stage: MakeStage)
         assert stage.stop() == [0]
 
 
-@pytest.mark.long  # its slice: test_faults.py, under load
+@pytest.mark.long  # its slice: tests/streams/test_faults.py, where SIGTERM comes under load
 def test_sigterm_while_it_waits_for_the_broker_or_loads_ends_it_at_once(sqlite_stage: MakeStage, own_broker: Broker) -> None:
     with sqlite_stage(brokers=own_broker.brokers) as stage:
         own_broker.stop()

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.monitor.household import SCRIPT, SINGER, rows
 
 
-def at_a_terminal(*command: str | Path, typed: Sequence[str] = ()) -> tuple[int, str]:
-    """The exit status of a command, and what stood on the screen; each question (`… : `) is answered by the next of `typed`."""
+def at_a_terminal(*command: str | Path, typed: Sequence[str] = (), errors: IO[bytes] | None = None) -> tuple[int, str]:
+    """The exit status of a command, and what stood on the screen; each question (`… : `) is answered by the next of `typed`.
+
+    `errors`: where stderr goes instead.
+    """
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*map(str, command)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    process = subprocess.Popen([*map(str, command)], stdin=theirs, stdout=theirs, stderr=errors or theirs, start_new_session=True)
     os.close(theirs)
     screen, answers = b"", list(typed)
     while True:
@@ -25,7 +29,7 @@ def at_a_terminal(*command: str | Path, typed: Sequence[str] = ()) -> tuple[int,
             screen += os.read(ours, 4096)
         except OSError:  # the other end is closed
             break
-        if screen.endswith(b": ") and answers:  # a password typed before it is asked for is thrown away
+        if screen.rstrip(b" ").endswith(b":") and answers:  # a password typed before it is asked for is thrown away
             os.write(ours, f"{answers.pop(0)}\n".encode())
     os.close(ours)
     return process.wait(60), screen.decode()
@@ -54,3 +58,24 @@ def test_a_password_is_asked_for_twice_and_not_shown() -> None:
     code = "from monitor.cli.output import ask_password; print(len(ask_password('Password', twice=True)))"
     status, screen = at_a_terminal(sys.executable, "-c", code, typed=["correct horse battery"] * 2)
     assert (status, "Password: " in screen, "\n21" in screen, "battery" in screen) == (0, True, True, False), screen
+
+
+def test_the_question_is_seen_where_errors_go_to_a_file(tmp_path: Path) -> None:
+    code = "from monitor.cli.output import go_on; go_on('Really?', yes=False); print('it went on')"
+    with (tmp_path / "log").open("wb") as log:
+        status, screen = at_a_terminal(sys.executable, "-c", code, typed=["n"], errors=log)
+    assert (status != 0, "Really?" in screen, "it went on" in screen) == (True, True, False)
+
+
+def test_the_end_of_input_at_a_question_ends_the_command_as_ctrl_c_does(furnished: Path) -> None:
+    status, screen = at_a_terminal(SCRIPT, "likeness", "remove", SINGER.name, typed=["\x04"])
+    assert (status, "was removed" in screen, "Traceback" in screen) == (130, False, False), screen
+
+
+def test_without_a_terminal_nothing_is_asked_whatever_colours_are_wanted() -> None:
+    code = "from monitor.cli.output import ask_password, go_on; go_on('Really?', yes=False); print('on'); ask_password('Password')"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input="secret\n", capture_output=True, text=True, env=os.environ | {"FORCE_COLOR": "1"}
+    )
+    assert ran.stdout == "on\n"
+    assert "Password: cannot be asked for: there is no terminal. Give it in SOSIE_PASSWORD." in ran.stderr

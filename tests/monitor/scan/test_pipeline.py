@@ -147,7 +147,7 @@ def test_two_processes_that_scan_the_same_file_at_once_make_one_case_with_two_po
     assert sosie("index", "verify").status == 0
 
 
-@pytest.mark.long  # its slice: test_gallery.py, where two galleries share a registry
+@pytest.mark.long  # its slice: tests/monitor/registry/test_gallery.py, where two galleries share a registry
 def test_a_removal_in_another_process_shows_in_the_next_search_of_this_one(workshop: Workshop, clips: Path) -> None:
     posted = Posted.of(str(clips / "singer.mp4"))
     assert workshop.pipeline.scan(posted).findings

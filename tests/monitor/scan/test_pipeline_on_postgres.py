@@ -14,7 +14,7 @@ from monitor.scan.result import Posted
 from monitor.scan.workshop import Workshop
 from tests.monitor.household import SINGER
 
-pytestmark = [pytest.mark.postgres, pytest.mark.long]  # its slice: tests/streams/test_outages.py
+pytestmark = [pytest.mark.postgres, pytest.mark.long]  # its slice: tests/streams/test_faults.py, where a topic is replayed
 
 
 def test_two_scans_at_once_make_one_case_with_two_posts(postgres_url: str, home: Path, clips: Path) -> None:
