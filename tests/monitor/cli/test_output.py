@@ -24,12 +24,13 @@ def at_a_terminal(*command: str | Path, typed: Sequence[str] = (), errors: IO[by
     process = subprocess.Popen([*map(str, command)], stdin=theirs, stdout=theirs, stderr=errors or theirs, start_new_session=True)
     os.close(theirs)
     screen, answers = b"", list(typed)
+    asked = b":" if errors else b": "  # readline puts the blank on stderr; before it, what is typed for a password would be thrown away
     while True:
         try:
             screen += os.read(ours, 4096)
         except OSError:  # the other end is closed
             break
-        if screen.rstrip(b" ").endswith(b":") and answers:  # a password typed before it is asked for is thrown away
+        if screen.endswith(asked) and answers:
             os.write(ours, f"{answers.pop(0)}\n".encode())
     os.close(ours)
     return process.wait(60), screen.decode()
