@@ -136,7 +136,7 @@ class DatabaseAttempts:
         except asyncio.CancelledError:
             if beginning in self._waiting:
                 self._waiting.remove(beginning)
-            else:
+            elif beginning.durable.done() and not beginning.durable.cancelled():  # written, and cancelled before it could go on
                 self.hand_back(*beginning.key)
             raise
 
@@ -176,6 +176,9 @@ class DatabaseAttempts:
                     raise
             else:
                 _tell(begun)
+                for each in begun:
+                    if each.durable.cancelled():  # while it was written; what could not be written is not taken back
+                        self.hand_back(*each.key)
 
     async def _write(self, begun: Sequence[_Beginning]) -> None:
         """Write what is over and what begins in one transaction, row by row in the one order for all, so that none waits in a circle."""

@@ -161,6 +161,30 @@ def test_a_try_that_is_broken_off_counts_for_nothing_and_clears_nothing(store: S
     asyncio.run(scenario())
 
 
+def test_what_could_not_be_written_is_not_taken_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        for _ in range(2):
+            died = DatabaseAttempts(store)
+            await died.begin(event(7), alone=True)
+            died.close()
+        ours = DatabaseAttempts(store)
+        await ours.left(ZERO)
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "session", lambda **_: (_ for _ in ()).throw(OSError("away")))
+            trying = asyncio.create_task(ours.begin(event(7), alone=True))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            trying.cancel()
+            await asyncio.gather(trying, return_exceptions=True)
+            assert ours._writer is not None
+            await ours._writer
+        await ours.flush()
+        assert held(store) == [(7, 2, 2)]
+        ours.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_failed_flush_takes_nothing_away_from_the_next_try_of_the_same_event(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         attempts, session, calls = DatabaseAttempts(store), store.session, []
